@@ -1,0 +1,1 @@
+//! The identity broker: sources, decisions, tokens, exchange, audit.

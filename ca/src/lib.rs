@@ -1,0 +1,1 @@
+//! The private certificate authority: root, leaves, trust stores.

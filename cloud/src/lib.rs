@@ -1,0 +1,1 @@
+//! AWS, GCP, Azure, OCI: recognise a call, exchange for a credential, sign.

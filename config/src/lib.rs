@@ -1,0 +1,1 @@
+//! Everything an operator can write, and what it means.

@@ -1,0 +1,1 @@
+//! The whole product against servers that verify, in one test binary.

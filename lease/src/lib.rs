@@ -1,0 +1,1 @@
+//! Asking for, remembering and giving up temporary credentials.

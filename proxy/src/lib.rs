@@ -1,0 +1,1 @@
+//! The sidecar: every outbound call, from the program's socket to the cloud.

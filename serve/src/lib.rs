@@ -1,0 +1,1 @@
+//! How our servers run: listen, TLS, drain, health, telemetry.
