@@ -1,1 +1,49 @@
 //! Who may do what: the words and the rules of Countersign; no I/O, no clock.
+//!
+//! ```text
+//! Evidence --verified--> Caller --decide(caller, call, rules, context)--> Permit --exchanged--> Lease
+//! ```
+//!
+//! Nothing here reads a socket, a file or the time. What a function needs to know it is told, and what it
+//! proves it returns: a [`Lease`] cannot be made without a [`Permit`], and a [`Permit`] comes only out of [`decide()`].
+
+mod clock;
+mod id;
+mod secret;
+
+mod call;
+mod caller;
+mod pattern;
+
+mod condition;
+mod grant;
+mod network;
+mod window;
+
+mod decide;
+mod denial;
+mod permit;
+
+mod credential;
+mod lease;
+
+mod record;
+mod refusal;
+
+pub use call::{Call, Cloud, UnknownCloud};
+pub use caller::{Assurance, Caller, Evidence};
+pub use clock::Clock;
+pub use condition::{Condition, NamedCondition, Unmet};
+pub use credential::{AwsCredential, Credential};
+pub use decide::{Context, Rules, decide};
+pub use denial::{Denial, Near, Reason};
+pub use grant::{Grant, Target, Who};
+pub use id::{ConditionName, GrantName, GroupName, InvalidName, LeaseId, RequestId, RoleName, SourceName, TargetName};
+pub use lease::Lease;
+pub use network::Networks;
+pub use pattern::{Pattern, PatternError};
+pub use permit::Permit;
+pub use record::{Outcome, Record};
+pub use refusal::{Fault, Refusal, RefusalCode, Retry};
+pub use secret::Secret;
+pub use window::{TimeWindow, Weekdays, WindowError};

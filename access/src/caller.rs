@@ -1,0 +1,57 @@
+//! Who asks: what a caller shows, and what is known of it once that is verified.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{GroupName, RoleName, Secret, SourceName};
+
+/// What a caller shows before anything about it is believed: a token, as it was read.
+///
+/// The `billing` pod shows its projected service-account token; alice shows the session that she got at sign-in.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    token: Secret<String>,
+}
+
+impl Evidence {
+    /// Takes a compact JWS (RFC 7515 §7.1), unverified.
+    pub const fn token(token: Secret<String>) -> Self {
+        Self { token }
+    }
+
+    /// The token, to verify it.
+    pub fn expose(&self) -> &str {
+        self.token.expose()
+    }
+}
+
+/// A caller whose evidence was verified, with everything that grants may ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The issuer's name for it: `system:serviceaccount:shop:checkout`.
+    pub subject: String,
+    /// Who vouches for it: the issuer URL.
+    pub issuer: String,
+    /// The sources whose `match` this caller fulfils, in the order of the config.
+    pub sources: Vec<SourceName>,
+    /// Groups it is in.
+    pub groups: Vec<GroupName>,
+    /// Roles it has, directly and through groups.
+    pub roles: Vec<RoleName>,
+    /// What the source says about it: `namespace`, `service_account`, `pod`, …
+    pub attributes: BTreeMap<String, String>,
+    /// How strongly, and when, it proved itself.
+    pub assurance: Assurance,
+    /// When its evidence ends; nothing lent on it lasts longer.
+    pub until: Timestamp,
+}
+
+/// How strongly a caller proved itself. A workload has neither a sign-in nor a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Assurance {
+    /// When a person signed in (OpenID Connect Core §2, `auth_time`).
+    pub signed_in: Option<Timestamp>,
+    /// When a second factor was last shown.
+    pub mfa: Option<Timestamp>,
+}

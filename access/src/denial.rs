@@ -1,0 +1,80 @@
+//! Why nothing covers a call, in words that a person can act on.
+
+use std::fmt;
+
+use crate::{GrantName, TargetName, Unmet};
+
+/// Nothing covers the call. The grants that came near say what stopped them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// What stopped it.
+    pub reason: Reason,
+    /// Every grant to the target that is for this caller, with what stopped it, nearest first.
+    pub near: Vec<Near>,
+}
+
+/// What stopped a call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// No target has that name.
+    #[error("there is no target {0:?}")]
+    NoTarget(TargetName),
+    /// What the caller showed has ended.
+    #[error("what the caller showed has expired")]
+    Expired,
+    /// The target does not offer that service.
+    #[error("target {target:?} does not reach {service}")]
+    Service {
+        /// The target.
+        target: TargetName,
+        /// What the call wanted.
+        service: String,
+    },
+    /// The target does not offer that resource.
+    #[error("target {target:?} does not reach {}", resource.as_deref().unwrap_or("a resource that the request does not name"))]
+    Resource {
+        /// The target.
+        target: TargetName,
+        /// What the call wanted.
+        resource: Option<String>,
+    },
+    /// No grant to the target is for this caller.
+    #[error("no grant to target {0:?} is for this caller")]
+    NoGrant(TargetName),
+    /// No grant allows the action.
+    #[error("no grant to target {target:?} allows {action}")]
+    Action {
+        /// The target.
+        target: TargetName,
+        /// What the call wanted.
+        action: String,
+    },
+    /// A grant allows it, but not under these conditions.
+    #[error("grant {grant:?} allows it, but {condition} does not hold: {unmet}")]
+    Condition {
+        /// The nearest grant.
+        grant: GrantName,
+        /// The condition, by name.
+        condition: String,
+        /// Why it does not hold.
+        #[source]
+        unmet: Unmet,
+    },
+}
+
+/// A grant that is for this caller, and what stopped it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Near {
+    /// The grant.
+    pub grant: GrantName,
+    /// What stopped it.
+    pub reason: Reason,
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl std::error::Error for Denial {}

@@ -1,0 +1,63 @@
+//! One line of the access record: one request through the proxy, from its first byte to its last.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Call, GrantName, LeaseId, RefusalCode, RequestId, TargetName};
+
+/// What happened to one request. The audit book keeps it; it names secrets by id only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The request.
+    pub id: RequestId,
+    /// When its head had been read.
+    pub at: Timestamp,
+    /// The caller's subject, once known.
+    pub caller: Option<String>,
+    /// The target that its placeholder stands for, once known.
+    pub target: Option<TargetName>,
+    /// The role that it was countersigned as.
+    pub role: Option<String>,
+    /// The grant that covered it.
+    pub grant: Option<GrantName>,
+    /// The lease that it was countersigned with.
+    pub lease: Option<LeaseId>,
+    /// What it would do.
+    pub call: Option<Call>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Bytes of body from the program.
+    pub bytes_up: u64,
+    /// Bytes of body to the program.
+    pub bytes_down: u64,
+    /// From the head read to the last byte of the answer.
+    pub took: SignedDuration,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// It was countersigned, and the cloud answered.
+    Countersigned {
+        /// The cloud's HTTP status.
+        status: u16,
+    },
+    /// It carried no credential and was passed on as it was.
+    Passed {
+        /// The destination's HTTP status.
+        status: u16,
+    },
+    /// It was refused.
+    Refused {
+        /// Why, by kind.
+        code: RefusalCode,
+        /// Why, in words.
+        message: String,
+    },
+    /// It was sent, and then a side went away before the answer was whole.
+    Broken {
+        /// What broke, in words.
+        message: String,
+    },
+}
