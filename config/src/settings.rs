@@ -1,0 +1,161 @@
+//! What a config means: typed, complete, every name resolved, nothing left to check.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use access::{GroupName, Pattern, RoleName, Rules, Secret, SourceName, TargetName};
+use jiff::SignedDuration;
+use url::Url;
+
+/// A whole config, validated.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Keeps two installations apart: it stands in session names and events.
+    pub realm: String,
+    /// Where identities come from.
+    pub sources: Vec<Source>,
+    /// Targets and grants, role mappings included.
+    pub rules: Rules,
+    /// Cloud hosts that are somewhere else.
+    pub endpoints: Endpoints,
+    /// The sidecar.
+    pub proxy: ProxySettings,
+    /// The embedded broker.
+    pub broker: BrokerSettings,
+}
+
+/// Where an identity comes from: `kind: kubernetes/service-account`.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name.
+    pub name: SourceName,
+    /// The `iss` of its tokens, byte for byte (OpenID Connect Core §3.1.3.7).
+    pub issuer: String,
+    /// The `aud` that its tokens must carry.
+    pub audience: String,
+    /// Where its public keys come from.
+    pub keys: Keys,
+    /// Attributes that a caller must have: `namespace`, `service_account`, `pod`, `node`.
+    pub matches: BTreeMap<String, Pattern>,
+    /// Groups that its callers are in.
+    pub groups: Vec<GroupName>,
+    /// Roles that its callers have.
+    pub roles: Vec<RoleName>,
+    /// The longest `exp - iat` that is believed.
+    pub max_token_lifetime: SignedDuration,
+}
+
+/// Where an issuer's public keys come from.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// `<issuer>/.well-known/openid-configuration`, then its `jwks_uri`; asked over TLS with system roots and these.
+    Discovery {
+        /// PEM file with further roots: a cluster's own CA.
+        ca: Option<PathBuf>,
+    },
+    /// A JWKS that stands in a file; nothing is fetched.
+    Pinned {
+        /// JSON (RFC 7517 §5), already read.
+        jwks: String,
+    },
+}
+
+/// Host patterns and where they really are: `*.amazonaws.com` → an emulator on loopback.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints(Vec<(Pattern, Url)>);
+
+impl Endpoints {
+    /// Takes patterns in order; the first that matches wins.
+    pub const fn new(endpoints: Vec<(Pattern, Url)>) -> Self {
+        Self(endpoints)
+    }
+
+    /// Where `host` (lower case, no port) really is, if not where its name says.
+    pub fn of(&self, host: &str) -> Option<&Url> {
+        self.0.iter().find(|(pattern, _)| pattern.matches(host)).map(|(_, url)| url)
+    }
+}
+
+/// The sidecar's settings.
+#[derive(Debug, Clone)]
+pub struct ProxySettings {
+    /// Where programs reach it; loopback by default.
+    pub listen: SocketAddr,
+    /// Where it leaves what programs need: `ca.pem`, `bundle.pem`, `program.env`, placeholder credentials.
+    pub directory: PathBuf,
+    /// The file with the pod's projected service-account token, read again when it changes.
+    pub token_file: PathBuf,
+    /// The target whose placeholder is the default one; the only target if there is one.
+    pub default_target: Option<TargetName>,
+    /// The certificate authority.
+    pub ca: CaSettings,
+    /// PEM file with roots to trust upstream besides the system's.
+    pub upstream_roots: Option<PathBuf>,
+    /// What is enough.
+    pub limits: Limits,
+}
+
+/// The certificate authority's settings.
+#[derive(Debug, Clone)]
+pub enum CaSettings {
+    /// Made at the start, kept in memory, name-constrained to what is intercepted.
+    Ephemeral {
+        /// How long it is valid.
+        lifetime: SignedDuration,
+    },
+    /// Given.
+    Given {
+        /// PEM file.
+        certificate: PathBuf,
+        /// PEM file (PKCS#8), or its content from `${env:…}`.
+        key: Secret<String>,
+    },
+}
+
+/// What is enough: every wait, queue and body of the sidecar has an end.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections from programs at once.
+    pub connections: usize,
+    /// Bytes of a body that must be held because its hash stands in the signature and the client did not send it.
+    pub held_body_bytes: usize,
+    /// For a whole request head to arrive.
+    pub head_timeout: SignedDuration,
+    /// For a connection to the destination, TLS included.
+    pub connect_timeout: SignedDuration,
+    /// Without a byte in either direction, within a request or a tunnel.
+    pub idle_timeout: SignedDuration,
+    /// For running requests to end after the first signal.
+    pub grace: SignedDuration,
+}
+
+/// The embedded broker's settings.
+#[derive(Debug, Clone)]
+pub struct BrokerSettings {
+    /// The SQLite file.
+    pub store: PathBuf,
+    /// The `iss` of our tokens: the URL under which clouds find discovery and JWKS.
+    pub issuer: Url,
+    /// Where discovery and JWKS are served; clouds must reach it under `issuer`.
+    pub listen: SocketAddr,
+    /// Certificate and key files, if it serves TLS itself.
+    pub tls: Option<TlsFiles>,
+    /// 32 bytes that encrypt private keys at rest, base64; `None`: made at the first start and kept beside the store, mode 0600.
+    pub encryption_key: Option<Secret<String>>,
+    /// How long a signing key signs.
+    pub key_lifetime: SignedDuration,
+    /// How long before its first use a signing key is published (clouds cache our JWKS).
+    pub key_publish_ahead: SignedDuration,
+    /// The `aud` of tokens for AWS.
+    pub aws_audience: String,
+}
+
+/// A certificate chain and its key, PEM.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// Chain, leaf first.
+    pub certificate: PathBuf,
+    /// PKCS#8 key.
+    pub key: PathBuf,
+}

@@ -1,0 +1,36 @@
+//! The one seam: whoever lends, in this process or far away.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use access::{Call, Evidence, Lease, Record, Refusal, RequestId, TargetName};
+
+/// A question for a lease.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// What the caller shows.
+    pub evidence: Arc<Evidence>,
+    /// The target that its placeholder stands for.
+    pub target: TargetName,
+    /// What the first request would do.
+    pub call: Call,
+    /// Where the request comes from, if that is known.
+    pub from: Option<IpAddr>,
+    /// The request that asks, for the audit.
+    pub request: RequestId,
+}
+
+/// Records could not be handed over; they are still the sender's.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("access records could not be stored")]
+pub struct ReportError(#[source] pub Arc<dyn std::error::Error + Send + Sync>);
+
+/// Lends credentials and hears what was done with them.
+pub trait Lessor: Send + Sync + 'static {
+    /// Verifies, decides, exchanges, lends. A refusal has been written to the audit when it comes back.
+    fn lease(&self, ask: Ask) -> impl Future<Output = Result<Lease, Refusal>> + Send;
+
+    /// Takes access records into the audit; when it returns they are kept.
+    fn report(&self, records: Vec<Record>) -> impl Future<Output = Result<(), ReportError>> + Send;
+}
