@@ -1,1 +1,19 @@
-//! How our servers run: listen, TLS, drain, health, telemetry.
+//! How our servers run: listen, TLS, drain, telemetry. Nothing here knows what is served.
+//!
+//! The contract of stopping: [`Shutdown::begin`] → listeners stop accepting → what runs finishes →
+//! after the grace it is cut. A second signal exits at once.
+
+mod shutdown;
+
+mod listen;
+mod tls;
+
+mod http;
+
+mod telemetry;
+
+pub use http::{HEAD_TIMEOUT, router};
+pub use listen::{Accepted, BindError, Listener};
+pub use shutdown::{Drained, Shutdown, signals};
+pub use telemetry::{LogFormat, telemetry};
+pub use tls::{TlsError, server_config};

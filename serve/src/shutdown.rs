@@ -1,0 +1,109 @@
+//! Stopping, as one value that everyone holds.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Handed to everything that runs. Work that must end before the process does is spawned through it.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    stop: CancellationToken,
+    cut: CancellationToken,
+    work: TaskTracker,
+}
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// All work had finished.
+    Whole,
+    /// The grace was over; this many tasks were cut.
+    Cut(usize),
+}
+
+impl Shutdown {
+    /// A shutdown that has not begun.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says that it is time to stop. Saying it twice changes nothing.
+    pub fn begin(&self) {
+        self.stop.cancel();
+    }
+
+    /// Whether it has begun.
+    pub fn has_begun(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Waits until it begins.
+    pub async fn begun(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Runs `work` until it ends by itself, or is cut when the grace is over.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
+        self.work.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = cut.cancelled() => {}
+            }
+        });
+    }
+
+    /// Begins, waits for all spawned work, and cuts what is left after `grace`.
+    pub async fn drain(&self, grace: Duration) -> Drained {
+        self.begin();
+        self.work.close();
+        if tokio::time::timeout(grace, self.work.wait()).await.is_ok() {
+            return Drained::Whole;
+        }
+        let left = self.work.len();
+        self.cut.cancel();
+        self.work.wait().await;
+        Drained::Cut(left)
+    }
+}
+
+/// Begins the shutdown at the first SIGTERM or SIGINT; the second ends the process at once.
+pub async fn signals(shutdown: Shutdown) -> std::io::Result<()> {
+    /// What a shell reports for a process that SIGTERM ended (128 + 15).
+    const CUT_BY_SIGNAL: i32 = 143;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    for first in [true, false] {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if first {
+            tracing::info!("stopping; a second signal stops at once");
+            shutdown.begin();
+        }
+    }
+    std::process::exit(CUT_BY_SIGNAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_ends_within_the_grace_is_not_cut() {
+        let shutdown = Shutdown::new();
+        let seen = shutdown.clone();
+        shutdown.spawn(async move { seen.begun().await });
+        assert_eq!(shutdown.drain(Duration::from_secs(60)).await, Drained::Whole);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_never_ends_is_cut_after_the_grace() {
+        let shutdown = Shutdown::new();
+        shutdown.spawn(std::future::pending());
+        assert_eq!(shutdown.drain(Duration::from_secs(5)).await, Drained::Cut(1));
+    }
+}

@@ -1,0 +1,28 @@
+//! Logs: structured, on stderr, because stdout carries only what was asked for.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For a person.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Turns logging on for the process, at `level` (a `tracing` filter such as `info` or `proxy=debug`). Values that are
+/// secret have no `Debug` that shows them (`access::Secret`), so there is nothing to redact here. Calling it twice keeps
+/// the first.
+pub fn telemetry(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = match format {
+        LogFormat::Human => lines.with_target(false).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    if let Err(error) = set {
+        tracing::debug!(%error, "logging is on already");
+    }
+}
