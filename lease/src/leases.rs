@@ -1,0 +1,111 @@
+//! The lease cache: one flight per caller and target, refresh ahead, serve while valid.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Clock, Context, Evidence, Lease, Refusal, RefusalCode, Retry, TargetName};
+use moka::sync::Cache;
+use serve::Shutdown;
+
+use crate::book::Book;
+use crate::{Ask, Lessor};
+
+/// Callers × targets remembered at once. A sidecar has a handful; a shared proxy forgets the least used and asks again.
+const MAX_BOOKS: u64 = 10_000;
+
+/// A book that nobody opened for so long is forgotten, and its credentials are wiped.
+const FORGET_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// Whoever holds the turn to ask gives up after this; lessors have shorter time-outs of their own.
+const LONGEST_FLIGHT: Duration = Duration::from_secs(60);
+
+/// Remembers leases per evidence and target. What a lease is for is shaped by these two and the grant that covers the
+/// call: the book of a key holds one lease per grant.
+#[derive(Debug)]
+pub struct Leases<L> {
+    lessor: Arc<L>,
+    books: Cache<(Arc<Evidence>, TargetName), Arc<Book>>,
+    clock: Clock,
+    shutdown: Shutdown,
+}
+
+impl<L: Lessor> Leases<L> {
+    /// An empty cache in front of `lessor`. Refreshes run as work of `shutdown`.
+    pub fn new(lessor: Arc<L>, clock: Clock, shutdown: Shutdown) -> Self {
+        let books = Cache::builder().max_capacity(MAX_BOOKS).time_to_idle(FORGET_AFTER).build();
+        Self { lessor, books, clock, shutdown }
+    }
+
+    /// A live lease that covers the call: the one remembered, or a new one.
+    ///
+    /// Conditions are checked on every call, remembered lease or not. A lease past two thirds of its life is still
+    /// handed out while one task in the background asks for the next; if nobody can be asked, it serves to its end.
+    pub async fn obtain(&self, ask: Ask) -> Result<Arc<Lease>, Refusal> {
+        let book = self.books.get_with((ask.evidence.clone(), ask.target.clone()), || Arc::new(Book::new()));
+        let now = self.clock.now();
+        let context = Context { now, from: ask.from };
+        if let Some(lease) = book.find(&ask.call, &context) {
+            if book.claim_refresh(&lease, now) {
+                self.refresh(book, lease.clone(), ask);
+            }
+            return Ok(lease);
+        }
+        self.ask_in_turn(&book, ask).await
+    }
+
+    /// Waits for the turn, looks again, and asks if there is still nothing.
+    async fn ask_in_turn(&self, book: &Book, ask: Ask) -> Result<Arc<Lease>, Refusal> {
+        let seen = book.flights();
+        let turn = book.turn.acquire().await;
+        if book.flights() != seen {
+            let context = Context { now: self.clock.now(), from: ask.from };
+            if let Some(lease) = book.find(&ask.call, &context) {
+                return Ok(lease);
+            }
+            if let Some(refusal) = book.unavailable() {
+                return Err(Refusal::clone(&refusal));
+            }
+        }
+        let answer = self.fly(ask).await;
+        if let Ok(lease) = &answer {
+            book.keep(lease);
+        }
+        book.landed(answer.as_ref().err().filter(|refusal| refusal.code.retry() == Retry::Later));
+        drop(turn);
+        answer
+    }
+
+    async fn fly(&self, ask: Ask) -> Result<Arc<Lease>, Refusal> {
+        let flight = tokio::time::timeout(LONGEST_FLIGHT, self.lessor.lease(ask));
+        let late = |_| Refusal::new(RefusalCode::BrokerUnavailable, "the broker did not answer in time");
+        flight.await.map_err(late)?.map(Arc::new)
+    }
+
+    /// Asks for the successor of `lease` in the background. A clear no takes the old one away; silence does not.
+    fn refresh(&self, book: Arc<Book>, lease: Arc<Lease>, ask: Ask) {
+        let (lessor, clock) = (self.lessor.clone(), self.clock.clone());
+        self.shutdown.spawn(async move {
+            let answer = tokio::time::timeout(LONGEST_FLIGHT, lessor.lease(ask)).await;
+            let whole = match answer {
+                Ok(Ok(next)) => {
+                    book.keep(&Arc::new(next));
+                    true
+                }
+                Ok(Err(refusal)) if refusal.code.retry() == Retry::Never => {
+                    tracing::info!(lease = %lease.id(), code = %refusal.code, "lease given up: its refresh was refused");
+                    book.drop_lease(&lease);
+                    true
+                }
+                Ok(Err(_)) | Err(_) => {
+                    tracing::warn!(lease = %lease.id(), until = %lease.until(), "lease not refreshed; it serves while valid");
+                    false
+                }
+            };
+            book.refreshed(whole, clock.now());
+        });
+    }
+}
+
+#[cfg(test)]
+#[path = "leases_tests.rs"]
+mod tests;

@@ -1,0 +1,214 @@
+//! The cache against a lessor that counts and can be told to fail.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use access::*;
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::ReportError;
+
+/// Lends for an hour on the grants `reads` and `writes`, after a moment, unless told to refuse.
+struct Counting {
+    clock: Clock,
+    asked: AtomicUsize,
+    refuse: Mutex<Option<RefusalCode>>,
+}
+
+fn rules() -> Rules {
+    let target = Target {
+        name: TargetName::new("receipts").unwrap(),
+        cloud: Cloud::Aws,
+        role: "arn:aws:iam::123456789012:role/receipts".into(),
+        service: None,
+        resources: Vec::new(),
+        region: "us-east-1".into(),
+        session: SignedDuration::from_hours(1),
+    };
+    let grant = |name: &str, allow: &str| Grant {
+        name: GrantName::new(name).unwrap(),
+        from: vec![Who::Source(SourceName::new("pods").unwrap())],
+        to: target.name.clone(),
+        allow: vec![Pattern::new(allow).unwrap()],
+        conditions: Vec::new(),
+        session: None,
+        policies: Vec::new(),
+    };
+    Rules::new([target.clone()], [grant("reads", "s3:Get*"), grant("writes", "s3:Put*")])
+}
+
+impl Lessor for Counting {
+    async fn lease(&self, ask: Ask) -> Result<Lease, Refusal> {
+        let nth = self.asked.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if let Some(code) = *self.refuse.lock().unwrap() {
+            return Err(Refusal::new(code, "told to refuse"));
+        }
+        let now = self.clock.now();
+        let caller = Caller {
+            subject: "system:serviceaccount:shop:checkout".into(),
+            issuer: "https://issuer".into(),
+            sources: vec![SourceName::new("pods").unwrap()],
+            groups: Vec::new(),
+            roles: Vec::new(),
+            attributes: Default::default(),
+            assurance: Assurance::default(),
+            until: Timestamp::MAX,
+        };
+        let context = Context { now, from: ask.from };
+        let permit = decide(&Arc::new(caller), (&ask.target, &ask.call), &rules(), &context)
+            .map_err(|denial| Refusal::from(&denial))?;
+        let credential = Credential::Aws(AwsCredential {
+            access_key_id: format!("ASIA{nth:016}"),
+            secret_access_key: Secret::new("secret".into()),
+            session_token: Secret::new("token".into()),
+            expires: now + SignedDuration::from_hours(1),
+        });
+        Ok(Lease::new(LeaseId::new(uuid::Uuid::from_u128(nth as u128)), permit, credential, now))
+    }
+
+    async fn report(&self, _: Vec<Record>) -> Result<(), ReportError> {
+        Ok(())
+    }
+}
+
+struct World {
+    leases: Arc<Leases<Counting>>,
+    lessor: Arc<Counting>,
+    minutes: Arc<AtomicI64>,
+}
+
+fn world() -> World {
+    let minutes = Arc::new(AtomicI64::new(0));
+    let hand = minutes.clone();
+    let clock = Clock::new(move || Timestamp::UNIX_EPOCH + SignedDuration::from_mins(hand.load(Ordering::SeqCst)));
+    let lessor = Arc::new(Counting { clock: clock.clone(), asked: AtomicUsize::new(0), refuse: Mutex::new(None) });
+    World { leases: Arc::new(Leases::new(lessor.clone(), clock, Shutdown::new())), lessor, minutes }
+}
+
+fn ask(action: &str) -> Ask {
+    Ask {
+        evidence: Arc::new(Evidence::token(Secret::new("token".into()))),
+        target: TargetName::new("receipts").unwrap(),
+        call: Call {
+            cloud: Cloud::Aws,
+            service: "s3".into(),
+            region: Some("us-east-1".into()),
+            action: Some(action.into()),
+            resource: None,
+            method: "GET".into(),
+            host: "s3.amazonaws.com".into(),
+            path: "/".into(),
+        },
+        from: None,
+        request: RequestId::new(uuid::Uuid::nil()),
+    }
+}
+
+impl World {
+    async fn obtain(&self, action: &str) -> Result<Arc<Lease>, Refusal> {
+        self.leases.obtain(ask(action)).await
+    }
+
+    fn asked(&self) -> usize {
+        self.lessor.asked.load(Ordering::SeqCst)
+    }
+
+    fn refuse(&self, code: RefusalCode) {
+        *self.lessor.refuse.lock().unwrap() = Some(code);
+    }
+
+    /// Lets refreshes in the background end (time is paused, so this costs none).
+    async fn settle(&self) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_cold_calls_of_one_grant_are_one_flight() {
+    let world = world();
+    let calls = (0..100).map(|_| {
+        let leases = world.leases.clone();
+        tokio::spawn(async move { leases.obtain(ask("s3:GetObject")).await.unwrap().id() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), LeaseId::new(uuid::Uuid::from_u128(0)));
+    }
+    assert_eq!(world.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_the_remembered_grant_does_not_cover_asks_again_and_both_are_kept() {
+    let world = world();
+    world.obtain("s3:GetObject").await.unwrap();
+    world.obtain("s3:PutObject").await.unwrap();
+    assert_eq!(world.asked(), 2);
+    world.obtain("s3:GetObject").await.unwrap();
+    world.obtain("s3:PutObject").await.unwrap();
+    assert_eq!(world.asked(), 2);
+    let refusal = world.obtain("s3:DeleteObject").await.unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::NotGranted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_refreshed_once_ahead_of_its_end_while_it_serves() {
+    let world = world();
+    let first = world.obtain("s3:GetObject").await.unwrap();
+    world.minutes.store(41, Ordering::SeqCst);
+    for _ in 0..10 {
+        assert_eq!(world.obtain("s3:GetObject").await.unwrap().id(), first.id());
+    }
+    world.settle().await;
+    assert_eq!(world.asked(), 2);
+    assert_ne!(world.obtain("s3:GetObject").await.unwrap().id(), first.id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_serves_while_valid_when_nobody_can_be_asked_and_not_a_moment_longer() {
+    let world = world();
+    let first = world.obtain("s3:GetObject").await.unwrap();
+    world.refuse(RefusalCode::ExchangeUnavailable);
+    for minute in [45, 50, 59] {
+        world.minutes.store(minute, Ordering::SeqCst);
+        assert_eq!(world.obtain("s3:GetObject").await.unwrap().id(), first.id());
+        world.settle().await;
+    }
+    assert_eq!(world.asked(), 4, "each failed refresh was tried again later");
+    world.minutes.store(60, Ordering::SeqCst);
+    assert_eq!(world.obtain("s3:GetObject").await.unwrap_err().code, RefusalCode::ExchangeUnavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_whose_refresh_is_refused_is_given_up() {
+    let world = world();
+    world.obtain("s3:GetObject").await.unwrap();
+    world.refuse(RefusalCode::NotGranted);
+    world.minutes.store(45, Ordering::SeqCst);
+    world.obtain("s3:GetObject").await.unwrap();
+    world.settle().await;
+    assert_eq!(world.obtain("s3:GetObject").await.unwrap_err().code, RefusalCode::NotGranted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_waited_for_a_flight_that_found_nobody_do_not_try_in_vain() {
+    let world = world();
+    world.refuse(RefusalCode::BrokerUnavailable);
+    let calls = (0..10).map(|_| {
+        let leases = world.leases.clone();
+        tokio::spawn(async move { leases.obtain(ask("s3:GetObject")).await.unwrap_err().code })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), RefusalCode::BrokerUnavailable);
+    }
+    assert_eq!(world.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_token_is_another_caller() {
+    let world = world();
+    world.obtain("s3:GetObject").await.unwrap();
+    let other = Ask { evidence: Arc::new(Evidence::token(Secret::new("tokem".into()))), ..ask("s3:GetObject") };
+    world.leases.obtain(other).await.unwrap();
+    assert_eq!(world.asked(), 2);
+}
