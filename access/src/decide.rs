@@ -119,3 +119,7 @@ const fn progress(reason: &Reason) -> u8 {
         Reason::Condition { .. } => 6,
     }
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;
