@@ -10,15 +10,19 @@ use crate::{Call, Caller, Context, Grant, Target};
 
 /// Proof that a grant covers what a caller asked for. [`crate::decide()`] is the only place that makes one:
 ///
-/// ```compile_fail
-/// fn forge(caller: std::sync::Arc<access::Caller>, grant: std::sync::Arc<access::Grant>) -> access::Permit {
-///     access::Permit { caller, grant, target: todo!(), decided: todo!() } // its fields are private
+/// ```compile_fail,E0451
+/// # use access::{Caller, Grant, Permit, Target};
+/// # use std::sync::Arc;
+/// fn forge(caller: Arc<Caller>, target: Arc<Target>, grant: Arc<Grant>, decided: jiff::Timestamp) -> Permit {
+///     Permit { caller, target, grant, decided } // its fields are private
 /// }
 /// ```
 ///
-/// ```compile_fail
-/// fn forge(caller: std::sync::Arc<access::Caller>, target: std::sync::Arc<access::Target>, grant: std::sync::Arc<access::Grant>, now: jiff::Timestamp) -> access::Permit {
-///     access::Permit::new(caller, target, grant, now) // so is its constructor
+/// ```compile_fail,E0624
+/// # use access::{Caller, Grant, Permit, Target};
+/// # use std::sync::Arc;
+/// fn forge(caller: Arc<Caller>, target: Arc<Target>, grant: Arc<Grant>, decided: jiff::Timestamp) -> Permit {
+///     Permit::new(caller, target, grant, decided) // so is its constructor
 /// }
 /// ```
 #[derive(Debug, Clone)]
