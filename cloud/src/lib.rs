@@ -1,1 +1,3 @@
 //! AWS, GCP, Azure, OCI: recognise a call, exchange for a credential, sign.
+
+pub mod aws;
