@@ -1,0 +1,99 @@
+//! The environment variables that point programs at trusted roots, measured one by one.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::TrustFiles;
+
+/// Variables whose file takes the place of what a program trusts otherwise: it gets the whole bundle.
+///
+/// `SSL_CERT_DIR` is not here and must stay as the user has it: set together with `SSL_CERT_FILE` it would leave
+/// OpenSSL, Go and rustls without the system's roots.
+const REPLACING: [&str; 14] = [
+    // Python's ssl and all that stands on it, httpx, curl, Go on Linux, Ruby, PHP, cargo, rustls-native-certs
+    "SSL_CERT_FILE",
+    // requests, and so google-auth, azure-storage-blob, the OCI SDK, boto3, AWS CLI v1, gcloud
+    "REQUESTS_CA_BUNDLE",
+    // the curl tool, the requests family
+    "CURL_CA_BUNDLE",
+    // boto3, the AWS CLI, aws-sdk-go-v2
+    "AWS_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "PIP_CERT",
+    "HTTPLIB2_CA_CERTS",
+    // gRPC in Python and Node
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    // gcloud
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+    "CARGO_HTTP_CAINFO",
+    "npm_config_cafile",
+    "WEBSOCKET_CLIENT_CA_BUNDLE",
+    // programs built by Nix
+    "NIX_SSL_CERT_FILE",
+    "OCI_CLI_CERT_BUNDLE",
+];
+
+/// Variables whose file is trusted besides what is trusted anyway: it gets only our root.
+const ADDING: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+
+/// The variables to set for a child program whose value is a path. Two more are composed with what the user has:
+/// [`TrustFiles::php_scan_dir`] and [`TrustFiles::java_options`].
+pub fn variables(files: &TrustFiles) -> Vec<(&'static str, PathBuf)> {
+    let replacing = REPLACING.map(|name| (name, files.bundle()));
+    let adding = ADDING.map(|name| (name, files.root()));
+    replacing.into_iter().chain(adding).chain([("SYSTEM_WGETRC", files.wgetrc())]).collect()
+}
+
+/// The files (or directories) that the user has already pointed these variables at, each path once, with the first
+/// variable that names it. They belong into our bundle ([`Bundle::add_path`](crate::Bundle::add_path)): otherwise
+/// the program would lose them when we set the variable. `SSL_CERT_FILE` is left out, since
+/// [`Bundle::system`](crate::Bundle::system) has read it in place of the system's.
+///
+/// `lookup`: the environment, such as `std::env::var_os`.
+pub fn inherited(lookup: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
+    let mut found: Vec<(&'static str, PathBuf)> = Vec::new();
+    for name in REPLACING.into_iter().chain(ADDING).filter(|name| *name != "SSL_CERT_FILE") {
+        let Some(value) = lookup(name).filter(|value| !value.is_empty()) else { continue };
+        let path = PathBuf::from(value);
+        if found.iter().all(|(_, known)| *known != path) {
+            found.push((name, path));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::stage;
+    use crate::{Bundle, TrustFiles};
+
+    #[test]
+    fn each_variable_is_set_once_and_to_a_file_that_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run");
+        let files = TrustFiles::write(&path, &stage::root(&["amazonaws.com"]), &Bundle::default(), "").unwrap();
+        let set = variables(&files);
+        assert_eq!(set.iter().map(|(name, _)| name).collect::<HashSet<_>>().len(), set.len());
+        assert!(set.iter().all(|(name, path)| path.is_file() && *name != "SSL_CERT_DIR"));
+        let value = |wanted: &str| &set.iter().find(|(name, _)| *name == wanted).unwrap().1;
+        assert_eq!(*value("AWS_CA_BUNDLE"), files.bundle());
+        assert_eq!(*value("NODE_EXTRA_CA_CERTS"), files.root());
+    }
+
+    #[test]
+    fn bundles_of_the_user_are_found_once_each_and_empty_values_do_not_count() {
+        let environment = |name: &str| match name {
+            "SSL_CERT_FILE" => Some("/etc/read-by-system.pem".into()),
+            "REQUESTS_CA_BUNDLE" | "AWS_CA_BUNDLE" => Some("/home/alice/acme.pem".into()),
+            "CURL_CA_BUNDLE" => Some(OsString::new()),
+            "NODE_EXTRA_CA_CERTS" => Some("/home/alice/node.pem".into()),
+            _ => None,
+        };
+        let expected =
+            [("REQUESTS_CA_BUNDLE", "/home/alice/acme.pem"), ("NODE_EXTRA_CA_CERTS", "/home/alice/node.pem")];
+        assert_eq!(inherited(environment), expected.map(|(name, path)| (name, path.into())));
+    }
+}
