@@ -1,0 +1,133 @@
+//! What a decision costs, and a hit in the lease cache: both stand on the path of every request.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use access::{
+    Assurance, AwsCredential, Call, Caller, Clock, Cloud, Condition, Context, Credential, Evidence, Grant, GrantName,
+    Lease, LeaseId, NamedCondition, Networks, Pattern, Record, Refusal, RequestId, Rules, Secret, SourceName, Target,
+    TargetName, TimeWindow, Weekdays, Who, decide,
+};
+use criterion::{Criterion, criterion_group, criterion_main};
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use lease::{Ask, Leases, Lessor, ReportError};
+use serve::Shutdown;
+
+/// As many grants to one target as a busy account has; the last one covers the call.
+const GRANTS: usize = 20;
+
+/// A Monday at noon.
+const NOON: i64 = 1_763_985_600;
+
+fn now() -> Timestamp {
+    Timestamp::from_second(NOON).expect("a time in range")
+}
+
+fn name(text: &str) -> TargetName {
+    TargetName::new(text).expect("a name")
+}
+
+fn caller() -> Arc<Caller> {
+    Arc::new(Caller {
+        subject: "system:serviceaccount:shop:checkout".into(),
+        issuer: "https://cluster".into(),
+        sources: vec![SourceName::new("checkout").expect("a name")],
+        groups: Vec::new(),
+        roles: Vec::new(),
+        attributes: Default::default(),
+        assurance: Assurance::default(),
+        until: Timestamp::MAX,
+    })
+}
+
+fn call() -> Call {
+    Call {
+        cloud: Cloud::Aws,
+        service: "s3".into(),
+        region: Some("us-east-1".into()),
+        action: Some("s3:GetObject".into()),
+        resource: Some("arn:aws:s3:::receipts/2026/11/0001.pdf".into()),
+        method: "GET".into(),
+        host: "receipts.s3.us-east-1.amazonaws.com".into(),
+        path: "/2026/11/0001.pdf".into(),
+    }
+}
+
+fn rules() -> Rules {
+    let target = Target {
+        name: name("receipts"),
+        cloud: Cloud::Aws,
+        role: "arn:aws:iam::123456789012:role/receipts".into(),
+        service: Some("s3".into()),
+        resources: vec![Pattern::new("arn:aws:s3:::receipts/*").expect("a pattern")],
+        region: "us-east-1".into(),
+        session: SignedDuration::from_hours(1),
+    };
+    let hours = (Time::constant(9, 0, 0, 0), Time::constant(18, 0, 0, 0));
+    let zone = TimeZone::get("Europe/Berlin").expect("a bundled zone");
+    let conditions = [
+        Condition::From(Networks::new(["127.0.0.0/8".parse().expect("a network")])),
+        Condition::During(TimeWindow::new(Some(hours), Weekdays::ALL, zone).expect("a window")),
+        Condition::MaxSession(SignedDuration::from_mins(30)),
+    ]
+    .map(|condition| NamedCondition { name: None, condition });
+    let grant = |n: usize| Grant {
+        name: GrantName::new(&format!("grant-{n}")).expect("a name"),
+        from: vec![Who::Source(SourceName::new("checkout").expect("a name"))],
+        to: name("receipts"),
+        allow: vec![Pattern::new(if n + 1 == GRANTS { "s3:Get*" } else { "s3:Put*" }).expect("a pattern")],
+        conditions: conditions.to_vec(),
+        session: None,
+        policies: Vec::new(),
+    };
+    Rules::new([target], (0..GRANTS).map(grant))
+}
+
+fn context() -> Context {
+    Context { now: now(), from: Some([127, 0, 0, 1].into()) }
+}
+
+/// Lends at once.
+struct Free(Rules);
+
+impl Lessor for Free {
+    async fn lease(&self, ask: Ask) -> Result<Lease, Refusal> {
+        let permit = decide(&caller(), (&ask.target, &ask.call), &self.0, &context()).map_err(|d| Refusal::from(&d))?;
+        let credential = Credential::Aws(AwsCredential {
+            access_key_id: "ASIAEXAMPLEEXAMPLEEX".into(),
+            secret_access_key: Secret::new("secret".into()),
+            session_token: Secret::new("token".into()),
+            expires: Timestamp::MAX,
+        });
+        Ok(Lease::new(LeaseId::new(uuid::Uuid::nil()), permit, credential, now()))
+    }
+
+    async fn report(&self, _: Vec<Record>) -> Result<(), ReportError> {
+        Ok(())
+    }
+}
+
+fn bench(criterion: &mut Criterion) {
+    let (rules, caller, call, context, to) = (rules(), caller(), call(), context(), name("receipts"));
+    criterion.bench_function("decide among 20 grants with 3 conditions each", |bencher| {
+        bencher.iter(|| decide(black_box(&caller), (&to, black_box(&call)), &rules, &context).is_ok());
+    });
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let leases = Leases::new(Arc::new(Free(rules)), Clock::new(now), Shutdown::new());
+    let ask = Ask {
+        evidence: Arc::new(Evidence::token(Secret::new("e".repeat(1000)))),
+        target: to,
+        call,
+        from: context.from,
+        request: RequestId::new(uuid::Uuid::nil()),
+    };
+    criterion.bench_function("lease hit, every condition asked again", |bencher| {
+        bencher.to_async(&runtime).iter(|| leases.obtain(black_box(ask.clone())));
+    });
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

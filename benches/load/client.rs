@@ -1,0 +1,102 @@
+//! The load: HTTP/1.1 over TLS, directly or in a CONNECT tunnel, requests written from memory, answers read to their end.
+//! It does as little as it can, because its cost is part of every figure.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::stage;
+
+/// How the origin is reached.
+#[derive(Clone)]
+pub(crate) struct Route {
+    /// The origin itself, or a proxy.
+    pub(crate) address: SocketAddr,
+    /// Whether to ask for a tunnel first.
+    pub(crate) tunnel: bool,
+    /// Trusts what answers there.
+    pub(crate) tls: TlsConnector,
+}
+
+/// A connection that is kept.
+pub(crate) struct Connection {
+    stream: TlsStream<TcpStream>,
+    buffer: Vec<u8>,
+}
+
+impl Route {
+    /// Connects, through the tunnel if it is one.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        if self.tunnel {
+            let host = stage::HOST;
+            stream.write_all(format!("CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n").as_bytes()).await?;
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await?);
+            }
+            ensure!(head.starts_with(b"HTTP/1.1 200"), "no tunnel: {}", String::from_utf8_lossy(&head));
+        }
+        let stream = self.tls.connect(ServerName::try_from(stage::HOST)?, stream).await.context("TLS")?;
+        Ok(Connection { stream, buffer: Vec::with_capacity(64 * 1024) })
+    }
+}
+
+impl Connection {
+    /// Sends `request` whole and reads the answer to its end; gives the time that took.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        self.stream.write_all(request).await?;
+        self.stream.flush().await?;
+        self.answer().await?;
+        Ok(begun.elapsed())
+    }
+
+    /// Sends `head`, then `total` bytes of body in pieces of `piece`, and reads the answer.
+    pub(crate) async fn upload(&mut self, head: &[u8], piece: &[u8], total: u64) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        self.stream.write_all(head).await?;
+        let mut left = total;
+        while left > 0 {
+            let part = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
+            self.stream.write_all(&piece[..part]).await?;
+            left -= part as u64;
+        }
+        self.stream.flush().await?;
+        self.answer().await?;
+        Ok(begun.elapsed())
+    }
+
+    async fn answer(&mut self) -> anyhow::Result<()> {
+        self.buffer.clear();
+        let whole = loop {
+            ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the connection ended before the answer");
+            let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
+            let head = std::str::from_utf8(&self.buffer[..end])?;
+            ensure!(head.starts_with("HTTP/1.1 200"), "refused: {}", String::from_utf8_lossy(&self.buffer));
+            break end + 4 + content_length(head)?;
+        };
+        while self.buffer.len() < whole {
+            ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the connection ended within the answer");
+        }
+        Ok(())
+    }
+}
+
+fn content_length(head: &str) -> anyhow::Result<usize> {
+    for line in head.split("\r\n") {
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            return Ok(value.trim().parse()?);
+        }
+    }
+    bail!("the answer has no content-length: {head}")
+}
