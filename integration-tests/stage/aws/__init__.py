@@ -1,0 +1,1 @@
+"""A verifying AWS: moto with authentication on, behind a gate that checks what moto does not."""
