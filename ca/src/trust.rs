@@ -36,8 +36,8 @@ pub enum TrustError {
 impl TrustFiles {
     /// Writes all of them into `directory`, each whole or not at all; it is made (mode 0700) if it is missing.
     ///
-    /// `others`: what the program trusts already. `wgetrc`: the text of the system's `/etc/wgetrc`, which ours
-    /// replaces; empty if there is none.
+    /// `others`: what the program trusts already. `wgetrc`: the text of `/etc/wgetrc`, or of what the
+    /// user's `SYSTEM_WGETRC` names; ours takes its place. Empty if there is none.
     pub fn write(directory: &Path, root: &Root, others: &Bundle, wgetrc: &str) -> Result<Self, TrustError> {
         if !is_plain(directory) {
             return Err(TrustError::Path(directory.to_owned()));

@@ -33,14 +33,20 @@ const REPLACING: [&str; 14] = [
     "OCI_CLI_CERT_BUNDLE",
 ];
 
-/// Variables whose file is trusted besides what is trusted anyway: it gets only our root.
+/// Variables whose file is trusted besides what is trusted anyway: it gets only our root, unless the user's own file
+/// stood there, which only the bundle contains as well.
 const ADDING: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
 /// The variables to set for a child program whose value is a path. Two more are composed with what the user has:
 /// [`TrustFiles::php_scan_dir`] and [`TrustFiles::java_options`].
-pub fn variables(files: &TrustFiles) -> Vec<(&'static str, PathBuf)> {
+///
+/// `lookup`: the user's environment, such as `std::env::var_os`.
+pub fn variables(files: &TrustFiles, lookup: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
     let replacing = REPLACING.map(|name| (name, files.bundle()));
-    let adding = ADDING.map(|name| (name, files.root()));
+    let adding = ADDING.map(|name| match set(&lookup, name) {
+        Some(_) => (name, files.bundle()),
+        None => (name, files.root()),
+    });
     replacing.into_iter().chain(adding).chain([("SYSTEM_WGETRC", files.wgetrc())]).collect()
 }
 
@@ -49,12 +55,11 @@ pub fn variables(files: &TrustFiles) -> Vec<(&'static str, PathBuf)> {
 /// the program would lose them when we set the variable. `SSL_CERT_FILE` is left out, since
 /// [`Bundle::system`](crate::Bundle::system) has read it in place of the system's.
 ///
-/// `lookup`: the environment, such as `std::env::var_os`.
+/// `lookup`: the user's environment, such as `std::env::var_os`.
 pub fn inherited(lookup: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
     let mut found: Vec<(&'static str, PathBuf)> = Vec::new();
     for name in REPLACING.into_iter().chain(ADDING).filter(|name| *name != "SSL_CERT_FILE") {
-        let Some(value) = lookup(name).filter(|value| !value.is_empty()) else { continue };
-        let path = PathBuf::from(value);
+        let Some(path) = set(&lookup, name) else { continue };
         if found.iter().all(|(_, known)| *known != path) {
             found.push((name, path));
         }
@@ -62,25 +67,55 @@ pub fn inherited(lookup: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str
     found
 }
 
+/// The path in a variable; an empty value counts as none, as the programs themselves take it.
+fn set(lookup: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
+    lookup(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::fs;
 
     use super::*;
     use crate::stage;
     use crate::{Bundle, TrustFiles};
+
+    fn value(set: &[(&'static str, PathBuf)], wanted: &str) -> PathBuf {
+        set.iter().find(|(name, _)| *name == wanted).unwrap().1.clone()
+    }
 
     #[test]
     fn each_variable_is_set_once_and_to_a_file_that_is_there() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run");
         let files = TrustFiles::write(&path, &stage::root(&["amazonaws.com"]), &Bundle::default(), "").unwrap();
-        let set = variables(&files);
+        let set = variables(&files, |_| None);
         assert_eq!(set.iter().map(|(name, _)| name).collect::<HashSet<_>>().len(), set.len());
         assert!(set.iter().all(|(name, path)| path.is_file() && *name != "SSL_CERT_DIR"));
-        let value = |wanted: &str| &set.iter().find(|(name, _)| *name == wanted).unwrap().1;
-        assert_eq!(*value("AWS_CA_BUNDLE"), files.bundle());
-        assert_eq!(*value("NODE_EXTRA_CA_CERTS"), files.root());
+        assert_eq!(value(&set, "AWS_CA_BUNDLE"), files.bundle());
+        assert_eq!(value(&set, "NODE_EXTRA_CA_CERTS"), files.root());
+    }
+
+    #[test]
+    fn authority_that_alice_added_for_node_is_not_lost_when_ours_is_added() {
+        let directory = tempfile::tempdir().unwrap();
+        let hers = directory.path().join("acme.pem");
+        let acme = stage::root(&["acme.com"]);
+        fs::write(&hers, acme.pem()).unwrap();
+        let environment = |name: &str| (name == "NODE_EXTRA_CA_CERTS").then(|| hers.clone().into_os_string());
+
+        let mut others = Bundle::default();
+        for (_, path) in inherited(environment) {
+            others.add_path(&path).unwrap();
+        }
+        let run = directory.path().join("run");
+        let files = TrustFiles::write(&run, &stage::root(&["amazonaws.com"]), &others, "").unwrap();
+        let set = variables(&files, environment);
+
+        let read = fs::read_to_string(value(&set, "NODE_EXTRA_CA_CERTS")).unwrap();
+        assert!(read.contains(acme.pem()));
+        assert_eq!(value(&set, "DENO_CERT"), files.root());
     }
 
     #[test]
