@@ -103,7 +103,8 @@ pub(crate) struct Pinned {
 }
 
 /// A client that names another host in its handshake than it asked the tunnel for is refused; one that names none
-/// (as all do for IP addresses, RFC 6066 §3, and Java does for names without a dot) gets the certificate of the host it asked for.
+/// (as all do for IP addresses, RFC 6066 §3, and Java does for names without a dot) gets the certificate of the host
+/// it asked for.
 impl ResolvesServerCert for Pinned {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let agrees = match hello.server_name() {
