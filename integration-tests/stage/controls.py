@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import unittest
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlencode
 from xml.etree import ElementTree
@@ -407,7 +407,7 @@ class Arithmetic(unittest.TestCase):
 
     def test_an_expired_session_is_refused(self):
         request, claim, session = self.published()
-        signed_at = datetime(2013, 5, 24, tzinfo=UTC)
+        signed_at = datetime(2013, 5, 24, tzinfo=timezone.utc)
         check_claim(request, claim, session, signed_at + timedelta(minutes=14))
         for minutes, reason in ((16, "CLOCK_SKEW"), (60, "SESSION_EXPIRED")):
             with self.assertRaises(Refused) as caught:

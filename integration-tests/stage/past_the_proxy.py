@@ -19,7 +19,7 @@ import socketserver
 import ssl
 import tempfile
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from cryptography import x509
@@ -55,7 +55,7 @@ def make_context(ca_file: Path) -> ssl.SSLContext:
 
 def certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     """A certificate for a day, still to be signed."""
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     builder = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
     return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)

@@ -3,7 +3,7 @@
 import json
 import threading
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 
@@ -44,7 +44,7 @@ class Book:
         """Adds a call."""
         with self._lock:
             entry.number = len(self._entries) + 1
-            entry.at = datetime.now(UTC).isoformat(timespec="milliseconds")
+            entry.at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             record = {name: value for name, value in asdict(entry).items() if value not in (None, {})}
             self._entries.append(record)
             if self._file:

@@ -7,7 +7,7 @@ import socket
 import socketserver
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import h11
 
@@ -181,7 +181,7 @@ class Exchange:
         if not is_web_identity(self._request, body):
             self._entry.operation = self._request.operation(body)
             raise Refused(Reason.NOT_SIGNED, "Request is missing Authentication Token")
-        answer, entry = assume(body, self._cloud.account, self._cloud.sessions, datetime.now(UTC))
+        answer, entry = assume(body, self._cloud.account, self._cloud.sessions, datetime.now(timezone.utc))
         entry.host = self._entry.host
         self._entry = entry
         self._reply(answer)
@@ -192,7 +192,7 @@ class Exchange:
         claim = claim_of(request)
         entry.access_key_id, entry.service, entry.region = claim.access_key_id, claim.service, claim.region
         entry.payload = request.one("x-amz-content-sha256")
-        session = check_claim(request, claim, self._cloud.sessions.of(claim.access_key_id), datetime.now(UTC))
+        session = check_claim(request, claim, self._cloud.sessions.of(claim.access_key_id), datetime.now(timezone.utc))
         verifier = Verifier(request, claim, session)
         if claim.service == "s3":
             payload = payload_of(request, verifier, claim.signature)

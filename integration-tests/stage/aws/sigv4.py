@@ -3,7 +3,7 @@
 import hmac
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from urllib.parse import quote, unquote_to_bytes
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -59,7 +59,7 @@ def check_claim(request: Request, claim: Claim, session: Session | None, now: da
     token = request.one("x-amz-security-token") or ""
     if not hmac.compare_digest(token.encode(), session.session_token.encode()):
         raise Refused(Reason.WRONG_TOKEN, "The provided token is malformed or otherwise invalid.")
-    if now >= session.expires_at.replace(tzinfo=UTC):
+    if now >= session.expires_at.replace(tzinfo=timezone.utc):
         raise Refused(Reason.SESSION_EXPIRED, "The provided token has expired.")
     signed_at = time_of(request)
     if abs(now - signed_at) > MAX_SKEW:
@@ -74,7 +74,7 @@ def check_claim(request: Request, claim: Claim, session: Session | None, now: da
 def time_of(request: Request) -> datetime:
     """`X-Amz-Date`."""
     try:
-        return datetime.strptime(request.one("x-amz-date") or "", "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(request.one("x-amz-date") or "", "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
     except ValueError:
         raise Refused(Reason.NOT_SIGNED, "AWS authentication requires a valid Date or x-amz-date header") from None
 
