@@ -197,23 +197,26 @@ SUFFIX_VARIABLES = re.compile(r"\{\w+#(dnsSuffix|dualStackDnsSuffix)\}")
 
 
 def from_template(rules, url, service, region):
-    """One URL template of a rule set → a rule, where the host holds a region or something free."""
+    """One URL template of a rule set → a rule, where the host holds a region or something free. The rule's key, where
+    it is regional."""
     if "url#" in url or "CustomEndpointSuffix" in url or url == "{Endpoint}":
-        return  # hosts of the caller's own
+        return None  # hosts of the caller's own
     partition = rules.partitions[0]
     url = SUFFIX_VARIABLES.sub(lambda m: partition.dns if m[1] == "dnsSuffix" else partition.dual, url)
     host = urlsplit(REGION_VARIABLES.sub("@", url).replace("#", "")).netloc
     kind, _, left = rules.split(host)
     labels = ["@" if rules.is_region(label) else free(label) for label in left.split(".")]
     if not any(c in left for c in "{@") and "@" not in labels:
-        return  # a fixed host: evaluated, because its region depends on the conditions
+        return None  # a fixed host: evaluated, because its region depends on the conditions
     pattern = ".".join(labels)
     if labels[0] == "*" and (labels[1] in ("s3", "s3-fips") or "@" not in labels):
         pattern = "+" + pattern[1:]  # names of buckets and of global endpoints may hold dots
     if "@" in labels:
         rules.add(kind, pattern, service, "@")
-    elif region == "*":
+        return kind, pattern
+    if region == "*":
         rules.add(kind, pattern, service, "*")
+    return None
 
 
 def free(label):
@@ -225,6 +228,20 @@ def free(label):
     head, tail = label.split("{", 1)[0], label.rsplit("}", 1)[1]
     assert not (head and tail), label
     return f"{head}*{tail}"
+
+
+def add_host_prefixes(rules, model, patterns, service):
+    """Operations whose model puts a prefix before the host: `management.` + `deadline.@`. Where a rule set claims the
+    same host for a service of its own (`maps.` + `geo.@`, and `geo-maps`), the rule set stands."""
+    prefixes = {op["endpoint"]["hostPrefix"] for op in model["operations"].values() if "hostPrefix" in op.get("endpoint", {})}
+    for prefix in sorted(prefixes):
+        labels = [free(label) for label in prefix.rstrip(".").split(".")]
+        for suffix, pattern in sorted(patterns):
+            glued = ".".join(labels) + ("." if prefix.endswith(".") else "") + pattern
+            if glued.count("@") == 1 and "*" not in pattern and "+" not in pattern:
+                known = rules.found.setdefault((suffix, glued), (service, "@"))
+                if known[0] != service:
+                    print(f"two names: {suffix} {glued} is {known[0]}, and {service} by a host prefix")
 
 
 def evaluated(rules, provider, service):
@@ -336,7 +353,7 @@ def main(root):
 
     raw_partitions = load(f"{root}/botocore/data/partitions.json")
     partitions = [Partition(p) for p in raw_partitions["partitions"]]
-    rules, names, prefixes_to_names = Rules(partitions), {}, {}
+    rules, names, prefixes_to_names, prefixed = Rules(partitions), {}, {}, []
     for service in sorted(os.listdir(f"{root}/botocore/data")):
         model = latest(root, service, "service-2.json")
         ruleset = latest(root, service, "endpoint-rule-set-1.json")
@@ -345,12 +362,17 @@ def main(root):
         meta = model["metadata"]
         names[service] = meta.get("signingName", meta["endpointPrefix"])
         prefixes_to_names.setdefault(meta["endpointPrefix"], names[service])
+        regional = set()
         for endpoint in leaves(ruleset["rules"]):
             if isinstance(endpoint["url"], str):
                 signed, region = signing(endpoint, names[service])
-                from_template(rules, endpoint["url"], signed, region)
+                regional.add(from_template(rules, endpoint["url"], signed, region))
+        prefixed.append((model, regional - {None}, names[service]))
         provider = EndpointProvider(ruleset, raw_partitions)
         add_evaluated(rules, evaluated(rules, provider, service), names[service])
+    for model, regional, service in prefixed:
+        if service not in ("s3", "s3-outposts"):  # S3's rule sets name their prefixed hosts themselves
+            add_host_prefixes(rules, model, regional, service)
     for line in DOCUMENTED.strip().splitlines():
         suffix, pattern, service, region = line.split("#")[0].split()
         rules.found.setdefault((suffix, pattern), (service, region))

@@ -11,7 +11,8 @@ Writes `cloud/data/aws_operations.tsv`, by signing name:
     alias <operation> <IAM action>                     where IAM calls the permission otherwise
     <METHOD> <template> <operation>                    `{}` one segment, `{+}` the rest; after `?` constants of the query
 
-Amazon S3 is not among them (`cloud::aws::s3_action`); S3 Control is, as `s3-control`.
+Amazon S3 is not among them (`cloud::aws::s3_action`): its routes go to `testdata/aws_s3_operations.tsv`, where a test
+holds the code to them. S3 Control is, as `s3-control`.
 """
 
 import collections
@@ -107,6 +108,7 @@ DOCUMENTED = {
         ("POST", "/workspaces/{}/api/v1/series", "GetSeries"),
         ("GET", "/workspaces/{}/api/v1/metadata", "GetMetricMetadata"),
     ],
+    "cloudsearch": [("POST", "/2013-01-01/search", "Search")],  # what SDKs make of a long GET
     "transcribe": [
         ("POST", "/stream-transcription", "StartStreamTranscription"),
         ("POST", "/medical-stream-transcription", "StartMedicalStreamTranscription"),
@@ -130,11 +132,20 @@ def template(service, uri):
     return uri
 
 
+def s3_line(model, name, operation):
+    """With the parameters that the operation requires: they are what tells some of S3's operations apart."""
+    uri = template("s3", operation["http"]["requestUri"])
+    shape = model["shapes"][operation["input"]["shape"]] if "input" in operation else {}
+    required = [m["locationName"] for n, m in shape.get("members", {}).items()
+                if n in shape.get("required", []) and m.get("location") == "querystring"]
+    return f"{operation['http']['method']}\t{'&'.join([uri if '?' in uri else uri + '?', *required])}\t{name}"
+
+
 def main(root):
     sys.path.insert(0, root)
     import botocore
 
-    protocols, routes = collections.defaultdict(set), collections.defaultdict(dict)
+    protocols, routes, s3 = collections.defaultdict(set), collections.defaultdict(dict), []
     for service in sorted(os.listdir(f"{root}/botocore/data")):
         models = sorted(glob.glob(f"{root}/botocore/data/{service}/*/service-2.json"))
         if not models:
@@ -144,7 +155,10 @@ def main(root):
         meta = model["metadata"]
         name = "s3-control" if service == "s3control" else meta.get("signingName", meta["endpointPrefix"])
         protocols[name] |= {PROTOCOLS[p] for p in {meta["protocol"], *meta.get("protocols", [])}}
-        if service == "s3" or PROTOCOLS[meta["protocol"]] != "r":
+        if PROTOCOLS[meta["protocol"]] != "r":
+            continue
+        if service == "s3":
+            s3 = [s3_line(model, name, shape) for name, shape in model["operations"].items()]
             continue
         for operation, shape in model["operations"].items():
             key = (shape["http"]["method"], template(service, shape["http"]["requestUri"]))
@@ -165,8 +179,12 @@ def main(root):
         lines.append(f"service\t{name}\t{IAM_PREFIX.get(name, name)}\t{''.join(sorted(protocols[name]))}")
         lines += [f"alias\t{operation}\t{action}" for operation, action in sorted(ALIASES.get(name, {}).items())]
         lines += [f"{method}\t{uri}\t{operation}" for (method, uri), operation in sorted(routes[name].items())]
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    path = f"{here}/data/aws_operations.tsv"
+    write("data/aws_operations.tsv", lines)
+    write("testdata/aws_s3_operations.tsv", lines[:1] + sorted(s3))
+
+
+def write(name, lines):
+    path = f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/{name}"
     with open(path, "w", encoding="utf-8") as file:
         file.write("".join(line + "\n" for line in lines))
     print(f"{path}: {len(lines)} lines, {os.path.getsize(path)} bytes")

@@ -216,6 +216,7 @@ mod tests {
             ("123456789012.ddb.us-east-1.amazonaws.com", "dynamodb", "us-east-1", "aws", "123456789012"),
             ("a1b2c3.execute-api.us-east-1.amazonaws.com", "execute-api", "us-east-1", "aws", "a1b2c3"),
             ("a1b2.lambda-url.eu-west-1.on.aws", "lambda", "eu-west-1", "aws", "a1b2"),
+            ("management.deadline.eu-west-1.amazonaws.com", "deadline", "eu-west-1", "aws", ""), // a model's host prefix
             ("us-east-1.queue.amazonaws.com", "sqs", "us-east-1", "aws", ""),
             ("search-logs-abc.eu-west-1.es.amazonaws.com", "es", "eu-west-1", "aws", "search-logs-abc"),
             ("vpce-0a1b-2c3d.sqs.us-east-1.vpce.amazonaws.com", "sqs", "us-east-1", "aws", ""),

@@ -1,8 +1,10 @@
 //! Amazon Web Services: what a request would do, and how it is signed.
 
 pub mod authorization;
+pub mod credentialing;
 pub mod endpoints;
 pub mod partition;
+pub mod recognise;
 
 pub mod placeholder;
 pub mod verify;
@@ -14,13 +16,27 @@ pub mod sign;
 pub mod strip;
 pub mod uri;
 
+pub mod exchange;
+pub mod policy;
+pub mod sts_answer;
+
 pub mod body;
 pub mod chain;
 pub mod chunk;
 pub mod digest;
 
+mod action;
 mod endpoint_rules;
+mod operations;
+mod query;
+mod routes;
+mod s3_action;
+mod s3_target;
+mod sqs;
 
 mod canonical;
 mod date;
 mod trailer;
+
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,201 @@
+//! How a request proves who sent it: in a header, in the query, or not at all.
+
+use std::borrow::Cow;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+
+use super::authorization::{self, Authorization, BadAuthorization, Credential};
+use super::query::Query;
+
+/// SigV4A: one signature for a set of regions (AWS, "Multi-Region signing").
+const ASYMMETRIC: &str = "AWS4-ECDSA-P256-SHA256";
+
+/// The proof that a request carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentialing<'a> {
+    /// SigV4 in the `Authorization` header: what SDKs send. The body may be signed chunk by chunk on top of it;
+    /// `x-amz-content-sha256` says so.
+    Header(Authorization<'a>),
+    /// SigV4 in the query: a presigned URL.
+    Presigned(Presigned<'a>),
+    /// SigV4A in the header, for this signing name.
+    Asymmetric(&'a str),
+    /// SigV4A in the query.
+    PresignedAsymmetric,
+    /// Signature version 2 in the header (`AWS key:signature`): old S3 clients.
+    HeaderV2,
+    /// Signature version 2 in the query: what boto3 still presigns in us-east-1, and old query clients.
+    PresignedV2,
+    /// A bearer token.
+    Bearer,
+    /// Another scheme: Basic for registries and git, Negotiate …
+    OtherScheme,
+    /// Nothing: a public object, or an operation that takes its proof in the body (`AssumeRoleWithWebIdentity`).
+    Unsigned,
+}
+
+/// A presigned URL's credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presigned<'a> {
+    /// `X-Amz-Credential`, decoded; its form was checked.
+    text: Cow<'a, str>,
+}
+
+impl Presigned<'_> {
+    /// Who signed, and for what.
+    pub fn credential(&self) -> Credential<'_> {
+        Credential::parse(&self.text).expect("checked when it was made")
+    }
+}
+
+/// Why the proof cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadProof {
+    /// More than one `Authorization` header.
+    #[error("the request has more than one authorization header")]
+    RepeatedHeader,
+    /// The header has bytes that no scheme uses.
+    #[error("the authorization header is not visible ASCII")]
+    NotText,
+    /// Header and query both sign; AWS refuses that ("Only one auth mechanism allowed").
+    #[error("the request is signed in the header and in the query; send one of the two")]
+    Twice,
+    /// The header's parts.
+    #[error(transparent)]
+    Header(#[from] BadAuthorization),
+    /// `X-Amz-Credential` is missing, repeated or malformed.
+    #[error("the presigned query has no well-formed X-Amz-Credential")]
+    Presigned,
+}
+
+/// Headers and query → the proof.
+///
+/// # Errors
+/// [`BadProof`]: what looks signed and cannot be read is never taken for unsigned.
+pub(super) fn read<'a>(headers: &'a HeaderMap, query: Query<'a>) -> Result<Credentialing<'a>, BadProof> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let in_query = in_query(query)?;
+    let Some(value) = values.next() else { return Ok(in_query.unwrap_or(Credentialing::Unsigned)) };
+    if values.next().is_some() {
+        return Err(BadProof::RepeatedHeader);
+    }
+    match (in_header(value)?, in_query) {
+        (proof, None) => Ok(proof),
+        // A bearer or Basic header beside a presigned query is refused as well: whose proof counts is the server's secret.
+        (_, Some(_)) => Err(BadProof::Twice),
+    }
+}
+
+fn in_header(value: &HeaderValue) -> Result<Credentialing<'_>, BadProof> {
+    let text = value.to_str().map_err(|_| BadProof::NotText)?;
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    Ok(match scheme {
+        "AWS" => Credentialing::HeaderV2,
+        ASYMMETRIC => Credentialing::Asymmetric(asymmetric_service(rest)?),
+        aws4 if aws4.to_ascii_uppercase().starts_with("AWS4-") => Credentialing::Header(authorization::parse(text)?),
+        bearer if bearer.eq_ignore_ascii_case("bearer") => Credentialing::Bearer,
+        _ => Credentialing::OtherScheme,
+    })
+}
+
+/// `Credential=KEY/YYYYMMDD/service/aws4_request, …`: SigV4A's scope has no region.
+fn asymmetric_service(parts: &str) -> Result<&str, BadAuthorization> {
+    let mut credentials = parts.split(',').filter_map(|part| part.trim_matches(' ').strip_prefix("Credential="));
+    let credential = credentials.next().ok_or(BadAuthorization::Missing("Credential"))?;
+    if credentials.next().is_some() {
+        return Err(BadAuthorization::Repeated("Credential"));
+    }
+    match credential.split('/').collect::<Vec<_>>()[..] {
+        [_, _, service, "aws4_request"] if !service.is_empty() => Ok(service),
+        _ => Err(BadAuthorization::Credential),
+    }
+}
+
+fn in_query(query: Query<'_>) -> Result<Option<Credentialing<'_>>, BadProof> {
+    let has = |name: &str| query.pairs().any(|(found, _)| found.eq_ignore_ascii_case(name));
+    if has("X-Amz-Signature") || has("X-Amz-Credential") || has("X-Amz-Algorithm") {
+        if query.one("X-Amz-Algorithm") == Ok(Some(ASYMMETRIC.into())) {
+            return Ok(Some(Credentialing::PresignedAsymmetric));
+        }
+        let text = query.one("X-Amz-Credential").ok().flatten().ok_or(BadProof::Presigned)?;
+        Credential::parse(&text).map_err(|_| BadProof::Presigned)?;
+        return Ok(Some(Credentialing::Presigned(Presigned { text })));
+    }
+    let second_version = query.has("AWSAccessKeyId") && query.has("Signature");
+    Ok(second_version.then_some(Credentialing::PresignedV2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V4: &str = "AWS4-HMAC-SHA256 Credential=k/20260705/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        values.iter().map(|v| (AUTHORIZATION, v.parse().expect("a header value"))).collect()
+    }
+
+    #[test]
+    fn each_kind_of_proof_is_told_apart() {
+        let kinds = [
+            (
+                "AWS4-ECDSA-P256-SHA256 Credential=k/20260705/s3/aws4_request, SignedHeaders=host, Signature=30",
+                Credentialing::Asymmetric("s3"),
+            ),
+            ("AWS k:c2ln", Credentialing::HeaderV2),
+            ("bearer abc", Credentialing::Bearer),
+            ("Basic abc", Credentialing::OtherScheme),
+        ];
+        for (value, expected) in kinds {
+            assert_eq!(read(&headers(&[value]), Query::parse(None)), Ok(expected));
+        }
+        assert!(matches!(read(&headers(&[V4]), Query::parse(None)), Ok(Credentialing::Header(_))));
+        let none = HeaderMap::new();
+        assert_eq!(read(&none, Query::parse(Some("a=b"))), Ok(Credentialing::Unsigned));
+        assert_eq!(
+            read(&none, Query::parse(Some("AWSAccessKeyId=k&Signature=s&Expires=1"))),
+            Ok(Credentialing::PresignedV2)
+        );
+        assert_eq!(
+            read(&none, Query::parse(Some("X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256&X-Amz-Signature=0"))),
+            Ok(Credentialing::PresignedAsymmetric)
+        );
+    }
+
+    #[test]
+    fn a_presigned_credential_is_decoded() {
+        let none = HeaderMap::new();
+        let query = "X-Amz-Credential=AKID%2F20260705%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Signature=0";
+        let Ok(Credentialing::Presigned(presigned)) = read(&none, Query::parse(Some(query))) else {
+            panic!("presigned")
+        };
+        assert_eq!(presigned.credential().access_key_id, "AKID");
+        assert_eq!(presigned.credential().scope.region, "eu-west-1");
+    }
+
+    #[test]
+    fn what_looks_signed_and_is_not_readable_is_refused() {
+        let none = HeaderMap::new();
+        let presigned = "X-Amz-Credential=k%2F20260705%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature=0";
+        for (headers, query, why) in [
+            (headers(&[V4, V4]), "", BadProof::RepeatedHeader),
+            (headers(&["Bearer a", V4]), "", BadProof::RepeatedHeader),
+            (headers(&[V4]), presigned, BadProof::Twice),
+            (headers(&["Bearer a"]), presigned, BadProof::Twice),
+            (headers(&["AWS4-HMAC-SHA256 nonsense"]), "", BadProof::Header(BadAuthorization::UnknownPart)),
+            (headers(&["aws4-hmac-sha256 Credential=x"]), "", BadProof::Header(BadAuthorization::Algorithm)),
+            (
+                headers(&["AWS4-ECDSA-P256-SHA256 Signature=30"]),
+                "",
+                BadProof::Header(BadAuthorization::Missing("Credential")),
+            ),
+            (none.clone(), "X-Amz-Signature=0", BadProof::Presigned),
+            (none.clone(), "x-amz-signature=0", BadProof::Presigned),
+            (none.clone(), "X-Amz-Credential=k%2F20260705&X-Amz-Signature=0", BadProof::Presigned),
+            (none, "X-Amz-Credential=a&X-Amz-Credential=b&X-Amz-Signature=0", BadProof::Presigned),
+        ] {
+            assert_eq!(read(&headers, Query::parse(Some(query))), Err(why), "{headers:?} {query}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A request's head → the call that it makes.
+//!
+//! Service and region come from what the client itself signed, for no table knows them better. The host rules stand
+//! behind: for requests without a signature, and against a scope that says another service than the host is.
+
+use http::{HeaderMap, Method, Uri};
+
+use access::{Call, Cloud};
+
+use super::action::{self, Known};
+use super::credentialing::{self, BadProof, Credentialing};
+use super::endpoints::{Endpoint, UnknownHost, resolve};
+use super::operations;
+use super::query::Query;
+use super::s3_target::is_nameless;
+use super::sqs;
+
+/// What recognition looks at. Nothing of it is changed. No `Debug`: headers carry secrets.
+#[derive(Clone, Copy)]
+pub struct Head<'a> {
+    /// HTTP method.
+    pub method: &'a Method,
+    /// Path and query as on the wire.
+    pub uri: &'a Uri,
+    /// All headers.
+    pub headers: &'a HeaderMap,
+    /// The host that the request goes to: lower case, without port.
+    pub host: &'a str,
+}
+
+/// A request that is a call to AWS or to something that speaks like it.
+#[derive(Debug, Clone)]
+pub struct Recognised<'a> {
+    /// What it would do.
+    pub call: Call,
+    /// How it proves who sent it.
+    pub credentialing: Credentialing<'a>,
+    /// What the host rules say of the host. A signature is worth something only on a host that is AWS's own or that the
+    /// configuration names.
+    pub endpoint: Result<Endpoint<'a>, UnknownHost>,
+    /// The body of a query-protocol call may name the action: collect it, and give it to [`refine_with_body`] before
+    /// anything is decided.
+    pub body_decides: bool,
+}
+
+/// Why a request is no call that could be signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unrecognised {
+    /// Its proof cannot be read.
+    #[error(transparent)]
+    Proof(#[from] BadProof),
+    /// It is not signed, and its host tells nothing.
+    #[error(transparent)]
+    Host(#[from] UnknownHost),
+    /// It is signed for another service than its host is.
+    #[error("the request is signed for `{scope}`, and its host is `{host}`")]
+    OtherService {
+        /// What the client signed for.
+        scope: String,
+        /// What the host rules say.
+        host: &'static str,
+    },
+}
+
+/// Head → call.
+///
+/// ```
+/// # use http::{HeaderMap, Method, Uri};
+/// use cloud::aws::recognise::{Head, recognise};
+///
+/// let uri = Uri::from_static("https://acme-receipts.s3.eu-west-1.amazonaws.com/2026/07.pdf");
+/// let head = Head { method: &Method::GET, uri: &uri, headers: &HeaderMap::new(), host: "acme-receipts.s3.eu-west-1.amazonaws.com" };
+/// let call = recognise(head).expect("a host of S3").call;
+/// assert_eq!(call.action.as_deref(), Some("s3:GetObject"));
+/// assert_eq!(call.resource.as_deref(), Some("arn:aws:s3:::acme-receipts/2026/07.pdf"));
+/// ```
+///
+/// # Errors
+/// [`Unrecognised`]: the request is refused, or passed on as it is where it is not signed.
+pub fn recognise(head: Head<'_>) -> Result<Recognised<'_>, Unrecognised> {
+    let query = Query::parse(head.uri.query());
+    let credentialing = credentialing::read(head.headers, query)?;
+    let endpoint = resolve(head.host);
+    if endpoint == Err(UnknownHost::NotAName) && !is_nameless(head.host) {
+        // `S3.amazonaws.com` would pass by the host rules, and still reach S3.
+        return Err(UnknownHost::NotAName.into());
+    }
+    let signed = Signed::of(&credentialing, head.headers);
+    let service = match signed.service {
+        Some(scope) => agreed(scope, &endpoint)?,
+        None => endpoint.as_ref().map_err(|why| *why)?.service,
+    };
+    let host_region = endpoint.as_ref().ok().and_then(|endpoint| endpoint.region.name());
+    let region = signed.region.or(host_region);
+    let reading = action::read(Known { head, query, service, region, endpoint: endpoint.as_ref().ok() });
+    let call = Call {
+        cloud: Cloud::Aws,
+        service: service.to_owned(),
+        region: region.map(str::to_owned),
+        action: reading.action,
+        resource: reading.resource,
+        method: head.method.as_str().to_owned(),
+        host: head.host.to_owned(),
+        path: head.uri.path().to_owned(),
+    };
+    Ok(Recognised { call, credentialing, endpoint, body_decides: reading.body_decides })
+}
+
+/// The body of a query-protocol call → its action, where the head had left it open. A body that names another action
+/// than the head leaves the call without one.
+pub fn refine_with_body(call: &mut Call, body: &[u8]) {
+    let Ok(form) = std::str::from_utf8(body) else {
+        call.action = None;
+        return;
+    };
+    let form = Query::parse(Some(form));
+    let in_body =
+        form.one("Action").and_then(|name| name.map(|name| action::checked(&name).map(str::to_owned)).transpose());
+    call.action = match in_body {
+        Err(_) => None,
+        Ok(None) => call.action.take(),
+        Ok(Some(name)) => {
+            let found = action::named(operations::service(&call.service), &call.service, &name);
+            call.action.take().is_none_or(|known| known == found).then_some(found)
+        }
+    };
+    if call.service == "sqs" && form.has("QueueUrl") {
+        refine_queue(call, form);
+    }
+}
+
+/// SQS takes the queue from the path or from the parameter; where both are there they have to agree.
+fn refine_queue(call: &mut Call, form: Query<'_>) {
+    let url = form.one("QueueUrl").ok().flatten();
+    let path = url.as_deref().and_then(sqs::path_of);
+    let region = call.region.as_deref();
+    let partition = region.and_then(super::partition::partition_of).map_or("aws", |p| p.id);
+    let in_body = path.zip(region).and_then(|(path, region)| sqs::queue_arn(path, region, partition));
+    call.resource = match call.resource.take() {
+        Some(known) => in_body.filter(|found| *found == known),
+        None if call.path == "/" => in_body,
+        None => None,
+    };
+}
+
+/// What the client signed for.
+#[derive(Debug, Default)]
+struct Signed<'c> {
+    service: Option<&'c str>,
+    region: Option<&'c str>,
+}
+
+impl<'c> Signed<'c> {
+    fn of(credentialing: &'c Credentialing<'_>, headers: &'c HeaderMap) -> Self {
+        let scope = match credentialing {
+            Credentialing::Header(authorization) => authorization.credential.scope,
+            Credentialing::Presigned(presigned) => presigned.credential().scope,
+            Credentialing::Asymmetric(service) => {
+                let region = headers.get("x-amz-region-set").and_then(|set| set.to_str().ok());
+                return Self { service: Some(service), region };
+            }
+            Credentialing::PresignedAsymmetric
+            | Credentialing::HeaderV2
+            | Credentialing::PresignedV2
+            | Credentialing::Bearer
+            | Credentialing::OtherScheme
+            | Credentialing::Unsigned => return Self::default(),
+        };
+        Self { service: Some(scope.service), region: Some(scope.region) }
+    }
+}
+
+/// The scope's service, unless the host rules know the host for another one. A host that they do not know (an emulator,
+/// a custom domain) leaves the scope as it is; so does another region: S3 answers with a redirect, other services refuse.
+fn agreed<'c>(scope: &'c str, endpoint: &Result<Endpoint<'_>, UnknownHost>) -> Result<&'c str, Unrecognised> {
+    let host = match endpoint {
+        Ok(endpoint) if endpoint.service == scope || is_signed_as(endpoint.service, scope) => return Ok(scope),
+        Ok(endpoint) => endpoint.service,
+        Err(UnknownHost::Ambiguous(services)) if services.split('|').any(|service| service == scope) => {
+            return Ok(scope);
+        }
+        Err(UnknownHost::Ambiguous(services)) => services,
+        Err(UnknownHost::NotAName | UnknownHost::NotAws | UnknownHost::CustomerZone | UnknownHost::NoRule) => {
+            return Ok(scope);
+        }
+    };
+    Err(Unrecognised::OtherService { scope: scope.to_owned(), host })
+}
+
+/// Hosts of one service that clients also sign under another name.
+fn is_signed_as(host: &str, scope: &str) -> bool {
+    matches!(
+        (host, scope),
+        // Clients older than these hosts' own signing names; `CreateSession` with the credentials of the role.
+        ("s3express" | "s3-outposts" | "s3-object-lambda", "s3")
+        // Amazon Location before and after its split into three APIs: `maps.geo.eu-west-1.amazonaws.com` serves both.
+        | ("geo-maps" | "geo-places" | "geo-routes", "geo")
+        // MQTT over WebSocket and the jobs API on the hosts of the device data API (AWS IoT Core, "Protocols").
+        | ("iotdata", "iotdevicegateway" | "iot-jobs-data")
+    )
+}
