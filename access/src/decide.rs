@@ -72,7 +72,7 @@ pub fn decide(
             Err(reason) => near.push(Near { grant: grant.name.clone(), reason }),
         }
     }
-    near.sort_by_key(|near| std::cmp::Reverse(progress(&near.reason)));
+    near.sort_by_key(|near| std::cmp::Reverse(near.reason.nearness()));
     let reason = near.first().map_or_else(|| Reason::NoGrant(to.clone()), |nearest| nearest.reason.clone());
     Err(Denial { reason, near })
 }
@@ -105,19 +105,6 @@ pub(crate) fn covers(
         })?;
     }
     Ok(())
-}
-
-/// How far a grant came before it was stopped, to name the nearest.
-const fn progress(reason: &Reason) -> u8 {
-    match reason {
-        Reason::NoTarget(_) => 0,
-        Reason::NoGrant(_) => 1,
-        Reason::Expired => 2,
-        Reason::Service { .. } => 3,
-        Reason::Action { .. } => 4,
-        Reason::Resource { .. } => 5,
-        Reason::Condition { .. } => 6,
-    }
 }
 
 #[cfg(test)]

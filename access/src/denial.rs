@@ -62,6 +62,21 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// How far the call came before it was stopped: of several reasons the greatest tells the most.
+    pub const fn nearness(&self) -> u8 {
+        match self {
+            Self::NoTarget(_) => 0,
+            Self::NoGrant(_) => 1,
+            Self::Expired => 2,
+            Self::Service { .. } => 3,
+            Self::Action { .. } => 4,
+            Self::Resource { .. } => 5,
+            Self::Condition { .. } => 6,
+        }
+    }
+}
+
 /// A grant that is for this caller, and what stopped it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Near {
