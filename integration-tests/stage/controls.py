@@ -285,7 +285,7 @@ class Signatures(OnStage):
         connection = http.client.HTTPConnection("127.0.0.1", self.stage.port, timeout=10)
         connection.request("PUT", "/controls/x", headers=headers)
         response = connection.getresponse()
-        self.assertEqual(response.status, 403)
+        self.assertEqual((response.status, response.reason), (403, "Forbidden"))
         self.assertIn(b"InvalidAccessKeyId", response.read())
         connection.close()
 

@@ -5,7 +5,7 @@
 
 declare -A process_ids=()
 
-# start NAME CMD…
+# start NAME PROGRAM…: not a shell function, whose id would be that of a shell around the program.
 start() {
     local name=$1
     shift

@@ -8,6 +8,7 @@ import socketserver
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from http import HTTPStatus
 
 import h11
 
@@ -251,7 +252,9 @@ class Exchange:
         self._answering = True
         if self._connection.http.their_state is not h11.DONE:
             headers = [*headers, ("Connection", "close")]
-        self._connection.send(h11.Response(status_code=status, headers=headers))
+        # botocore, when it waits for `100 Continue`, takes a final status only with a reason phrase.
+        reason = HTTPStatus(status).phrase.encode()
+        self._connection.send(h11.Response(status_code=status, headers=headers, reason=reason))
 
     def _refuse(self, why: Refused):
         shape = self._request.shape(self._entry.service)
