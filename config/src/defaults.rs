@@ -1,0 +1,36 @@
+//! What counts where nothing is written. The schema, the reference page and the program read these same words.
+
+pub(crate) const ACCOUNT_PROVIDER: &str = "aws";
+
+/// Tokens that the kubelet projects into pods last an hour unless the pod says otherwise. The API server stretches
+/// some to a year (`--service-account-extend-token-expiration`, which the claim `warnafter` tells); a token that is
+/// stolen lasts as long, so those are refused unless the config allows them.
+pub(crate) const MAX_TOKEN_LIFETIME: &str = "24h";
+pub(crate) const SOURCE_AUDIENCE: &str = "countersign";
+
+/// What STS itself takes when nothing is asked for.
+pub(crate) const SESSION: &str = "1h";
+
+pub(crate) const PROXY_LISTEN: &str = "127.0.0.1:8181";
+pub(crate) const PROXY_DIRECTORY: &str = "/var/run/countersign";
+pub(crate) const TOKEN_FILE: &str = "/var/run/secrets/countersign/token";
+/// Programs read their trust store once, at their start; a root that ended while they run would cut them off.
+pub(crate) const CA_LIFETIME: &str = "365d";
+
+/// A sidecar serves one pod: this is far above what its programs open, and far below what file handles allow.
+pub(crate) const CONNECTIONS: u64 = 10_000;
+/// DynamoDB takes at most 16 MiB in one request, and no service whose bodies must be held takes more.
+pub(crate) const HELD_BODY: &str = "16MiB";
+pub(crate) const HEAD_TIMEOUT: &str = "15s";
+pub(crate) const CONNECT_TIMEOUT: &str = "10s";
+/// S3 may think for minutes after the last byte of a large upload; SQS polls are silent for 20 seconds.
+pub(crate) const IDLE_TIMEOUT: &str = "5m";
+/// What Kubernetes waits between the signal to end and the kill.
+pub(crate) const GRACE: &str = "30s";
+
+pub(crate) const STORE: &str = "/var/lib/countersign/broker.db";
+pub(crate) const BROKER_LISTEN: &str = "127.0.0.1:8182";
+pub(crate) const KEY_LIFETIME: &str = "30d";
+/// Clouds cache our JWKS; none was seen to keep it longer than a day.
+pub(crate) const KEY_PUBLISH_AHEAD: &str = "24h";
+pub(crate) const AWS_AUDIENCE: &str = "sts.amazonaws.com";

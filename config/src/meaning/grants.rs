@@ -1,0 +1,109 @@
+//! Who may do what at which target.
+
+use std::collections::HashSet;
+
+use access::{Grant, GrantName, GroupName, RoleName, SourceName, TargetName, Who};
+
+use super::check::{Check, known};
+use super::conditions::{self, ByName};
+use super::mappings;
+use super::names;
+use super::targets::{STS_SESSION, target_names};
+use crate::at::At;
+use crate::document::{NodeId, shown};
+use crate::finding::Code;
+use crate::flaw::Wrong;
+use crate::raw::{self, From, Whom, WhomOrName};
+use crate::values::arn;
+use crate::values::duration::period;
+
+/// AssumeRoleWithWebIdentity, `PolicyArns`: at most 10.
+const MAX_POLICIES: usize = 10;
+
+pub(super) fn grants(check: &mut Check<'_>, raw: &raw::Config, named: &ByName<'_>) -> Vec<Grant> {
+    let mut seen = HashSet::new();
+    let mut grants = Vec::new();
+    for at in raw.grants.as_ref().map(At::items).unwrap_or_default() {
+        let Some(written) = at.get() else { continue };
+        if !written.name.text().is_empty() && !seen.insert(written.name.text()) {
+            let wrong =
+                Wrong::new(Code::Duplicate, format!("there are two grants named {}", shown(written.name.text())));
+            check.flaw(written.name.node, wrong.help("audit and refusals name grants: give each its own name"));
+        }
+        grants.extend(grant(check, (raw, written), named));
+    }
+    grants
+}
+
+fn grant(check: &mut Check<'_>, (all, raw): (&raw::Config, &raw::Grant), named: &ByName<'_>) -> Option<Grant> {
+    let name = check.name(&raw.name, GrantName::new);
+    let from = from(check, all, &raw.from);
+    let to = to(check, all, &raw.to);
+    check.not_empty(Some(&raw.allow), "an empty list allows nothing; write actions, or \"*\" for all");
+    let allow = check.each(Some(&raw.allow), |text| arn::action(text));
+    let conditions = conditions::of_grant(check, raw.conditions.as_ref(), named);
+    let session = check.maybe(raw.session.as_ref(), |written| period(written, STS_SESSION));
+    let policies = policies(check, raw.policies.as_ref());
+    Some(Grant { name: name?, from: from?, to: to?, allow, conditions, session: session.ok()?, policies })
+}
+
+fn to(check: &mut Check<'_>, all: &raw::Config, raw: &At<String>) -> Option<TargetName> {
+    let mapped = mappings::target_names(all);
+    let names: Vec<&str> = target_names(all).into_iter().chain(mapped.iter().map(String::as_str)).collect();
+    check.take(raw, |name| known("target", name, &names))?;
+    TargetName::new(raw.text()).ok()
+}
+
+fn policies(check: &mut Check<'_>, raw: Option<&At<Vec<At<String>>>>) -> Vec<String> {
+    check.not_empty(raw, "take it out, or write policy ARNs");
+    let policies = check.each(raw, |text| arn::policy(text));
+    if let Some(raw) = raw.filter(|raw| raw.items().len() > MAX_POLICIES) {
+        check.flaw(raw.node, Wrong::new(Code::OutOfBounds, "AWS STS takes at most 10 policies"));
+    }
+    policies
+}
+
+fn from(check: &mut Check<'_>, all: &raw::Config, raw: &At<From>) -> Option<Vec<Who>> {
+    match raw.get()? {
+        From::Source(name) => Some(vec![source(check, all, (raw.node, name))?]),
+        From::Whom(whom) => Some(vec![self::whom(check, raw.node, whom)?]),
+        From::Any(items) => {
+            check.not_empty(
+                Some(&At { node: raw.node, value: Some(items.iter().collect()) }),
+                "an empty list grants to nobody; name a source, a role or a group",
+            );
+            let each = items.iter().map(|item| match item.get()? {
+                WhomOrName::Source(name) => source(check, all, (item.node, name)),
+                WhomOrName::Whom(whom) => self::whom(check, item.node, whom),
+            });
+            each.collect::<Vec<_>>().into_iter().collect()
+        }
+    }
+}
+
+fn source(check: &mut Check<'_>, all: &raw::Config, (node, name): (NodeId, &str)) -> Option<Who> {
+    match known("source", name, &names(all.sources.as_ref())) {
+        Ok(()) => SourceName::new(name).ok().map(Who::Source),
+        Err(wrong) => {
+            check.flaw(node, wrong);
+            None
+        }
+    }
+}
+
+/// A role or a group, exactly one.
+pub(super) fn whom(check: &mut Check<'_>, node: NodeId, raw: &Whom) -> Option<Who> {
+    match (&raw.role, &raw.group) {
+        (Some(role), None) => check.name(role, RoleName::new).map(Who::Role),
+        (None, Some(group)) => check.name(group, GroupName::new).map(Who::Group),
+        (Some(_), Some(group)) => {
+            let wrong = Wrong::new(Code::Contradiction, "`role` and `group` stand side by side: either, or both?");
+            check.flaw(group.node, wrong.help("write one; for either of them: [{role: …}, {group: …}]"));
+            None
+        }
+        (None, None) => {
+            check.flaw(node, Wrong::new(Code::MissingKey, "a `role` or a `group` is missing here"));
+            None
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What single values mean: durations, sizes, days, role ARNs, addresses.
+
+pub(crate) mod address;
+pub(crate) mod arn;
+pub(crate) mod duration;
+pub(crate) mod size;
+pub(crate) mod week;
