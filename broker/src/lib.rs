@@ -1,1 +1,28 @@
 //! The identity broker: sources, decisions, tokens, exchange, audit.
+//!
+//! ```text
+//! store → audit → tokens, sources → exchange, issuer → broker
+//! ```
+//!
+//! An arrow reads "is used by", and none points back. [`Broker`] is what others hold: it lends
+//! ([`lease::Lessor`]), its [`issuer`] tells clouds with which keys it signs, its [`audit`] book tells people what it
+//! lent and what it refused.
+
+mod store;
+
+pub mod audit;
+
+mod outbound;
+mod sources;
+mod tokens;
+
+mod exchange;
+pub mod issuer;
+
+mod broker;
+
+pub use broker::{Broker, OpenError};
+pub use outbound::OutboundError;
+pub use sources::{KeySetError, SourcesError};
+pub use store::StoreError;
+pub use tokens::{KeysError, PlanError, SealError};

@@ -1,0 +1,45 @@
+-- The keys that we sign tokens for clouds with. `sealed` is the private key, encrypted (AES-256-GCM, base64).
+-- Times are microseconds since 1970-01-01T00:00:00Z.
+CREATE TABLE signing_keys (
+    kid       TEXT   NOT NULL PRIMARY KEY,
+    sealed    TEXT   NOT NULL,
+    created   BIGINT NOT NULL,
+    activates BIGINT NOT NULL UNIQUE,
+    announced BIGINT            -- when the audit was told that it signs
+);
+
+-- The audit book. A row is written once; `hash` binds `seq`, `previous` and every byte of `body`.
+-- The columns between `seq` and `body` repeat what stands in `body`, to search by; verification compares them.
+CREATE TABLE events (
+    seq      BIGINT NOT NULL PRIMARY KEY,
+    id       TEXT   NOT NULL UNIQUE,
+    at       BIGINT NOT NULL,
+    kind     TEXT   NOT NULL,
+    caller   TEXT,
+    target   TEXT,
+    action   TEXT,
+    lease    TEXT,
+    request  TEXT,
+    body     TEXT   NOT NULL,
+    previous TEXT   NOT NULL,
+    hash     TEXT   NOT NULL
+);
+CREATE INDEX events_by_time    ON events (at);
+CREATE INDEX events_by_caller  ON events (caller, seq);
+CREATE INDEX events_by_target  ON events (target, seq);
+CREATE INDEX events_by_lease   ON events (lease);
+CREATE INDEX events_by_request ON events (request);
+
+-- What is lent. No row holds a secret: AWS and CloudTrail show an access key id openly.
+CREATE TABLE leases (
+    id              TEXT   NOT NULL PRIMARY KEY,
+    event           BIGINT NOT NULL REFERENCES events (seq),
+    caller          TEXT   NOT NULL,
+    issuer          TEXT   NOT NULL,
+    target          TEXT   NOT NULL,
+    grant_name      TEXT   NOT NULL,
+    credential_id   TEXT   NOT NULL,
+    issued          BIGINT NOT NULL,
+    until           BIGINT NOT NULL
+);
+CREATE INDEX leases_by_end ON leases (until);

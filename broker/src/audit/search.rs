@@ -1,0 +1,153 @@
+//! Finding events: the last ones, the next ones, the ones that fit.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use access::Pattern;
+use jiff::Timestamp;
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::{AuditError, Book, Entry, entry};
+
+/// Most events in one page: an event has a few kilobytes, so a page stays below some megabytes.
+const MAX_PAGE: u32 = 1_000;
+/// How often a follower looks. The writer may be another process, so there is nothing to be woken by.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Which events to find. What is `None` does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// The caller's subject. ASCII letter case does not matter here, in `action` and in `text`.
+    pub caller: Option<Pattern>,
+    /// The target's name.
+    pub target: Option<String>,
+    /// The kind, or its first part: `lease.refused`, `lease`.
+    pub kind: Option<String>,
+    /// The action: `s3:Get*`.
+    pub action: Option<Pattern>,
+    /// The lease's id.
+    pub lease: Option<String>,
+    /// The request's id, as the program saw it.
+    pub request: Option<String>,
+    /// A piece of text anywhere in the event's JSON.
+    pub text: Option<String>,
+    /// Only events before this number: the cursor of an earlier page.
+    pub before: Option<u64>,
+    /// How many at the most; a page has 1,000 at the most whatever stands here.
+    pub limit: Option<u32>,
+}
+
+/// Events that were found, newest first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The events.
+    pub entries: Vec<Entry>,
+    /// What to put into [`Filter::before`] to go on; `None`: that was all.
+    pub next: Option<u64>,
+}
+
+impl Book {
+    /// The last `count` events (at most 1,000), oldest first.
+    pub async fn tail(&self, count: u32) -> Result<Vec<Entry>, AuditError> {
+        let mut entries = self.search(&Filter { limit: Some(count), ..Filter::default() }).await?.entries;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// Events that fit, newest first, a page at a time.
+    pub async fn search(&self, filter: &Filter) -> Result<Page, AuditError> {
+        let limit = filter.limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
+        let mut query = conditions(filter);
+        // One more than wanted tells whether there is a next page.
+        query.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(limit) + 1);
+        let rows = query.build().fetch_all(self.store.read()).await?;
+        let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let more = entries.len() > limit as usize;
+        entries.truncate(limit as usize);
+        let next = entries.last().filter(|_| more).map(|last| last.seq);
+        Ok(Page { entries, next })
+    }
+
+    /// Follows the book from behind the event with that number (0: from its beginning).
+    pub const fn follow(&self, after: u64) -> Follow<'_> {
+        Follow { book: self, after, found: VecDeque::new() }
+    }
+
+    async fn after(&self, seq: u64) -> Result<Vec<Entry>, AuditError> {
+        let rows = sqlx::query("SELECT seq, body, hash FROM events WHERE seq > $1 ORDER BY seq LIMIT $2")
+            .bind(seq.cast_signed())
+            .bind(i64::from(MAX_PAGE))
+            .fetch_all(self.store.read())
+            .await?;
+        rows.iter().map(entry).collect()
+    }
+}
+
+/// Somebody who reads along.
+#[derive(Debug)]
+pub struct Follow<'a> {
+    book: &'a Book,
+    after: u64,
+    found: VecDeque<Entry>,
+}
+
+impl Follow<'_> {
+    /// The next event, as soon as there is one. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Entry, AuditError> {
+        loop {
+            if let Some(entry) = self.found.pop_front() {
+                self.after = entry.seq;
+                return Ok(entry);
+            }
+            self.found = self.book.after(self.after).await?.into();
+            if self.found.is_empty() {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+fn conditions(filter: &Filter) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT seq, body, hash FROM events WHERE 1 = 1");
+    if let Some(since) = filter.since {
+        query.push(" AND at >= ").push_bind(since.as_microsecond());
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND at < ").push_bind(until.as_microsecond());
+    }
+    if let Some(before) = filter.before {
+        query.push(" AND seq < ").push_bind(i64::try_from(before).unwrap_or(i64::MAX));
+    }
+    if let Some(kind) = &filter.kind {
+        query.push(" AND (kind = ").push_bind(kind.clone());
+        query.push(" OR kind LIKE ").push_bind(format!("{}.%", literal(kind))).push(r" ESCAPE '\')");
+    }
+    for (column, exact) in [("target", &filter.target), ("lease", &filter.lease), ("request", &filter.request)] {
+        if let Some(exact) = exact {
+            query.push(format_args!(" AND {column} = ")).push_bind(exact.clone());
+        }
+    }
+    for (column, pattern) in [("caller", &filter.caller), ("action", &filter.action)] {
+        if let Some(pattern) = pattern {
+            query.push(format_args!(" AND {column} LIKE ")).push_bind(like(pattern)).push(r" ESCAPE '\'");
+        }
+    }
+    if let Some(text) = &filter.text {
+        query.push(" AND body LIKE ").push_bind(format!("%{}%", literal(text))).push(r" ESCAPE '\'");
+    }
+    query
+}
+
+/// A pattern in the language of `LIKE`.
+fn like(pattern: &Pattern) -> String {
+    literal(pattern.as_str()).replace('*', "%").replace('?', "_")
+}
+
+/// A text that stands for itself in the language of `LIKE`.
+fn literal(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+}

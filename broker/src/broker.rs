@@ -1,0 +1,255 @@
+//! The embedded broker: verify, resolve, decide, mint, exchange, write down, lend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Call, Caller, Clock, Context, Credential, Denial, Lease, LeaseId, Permit, Reason, Record, Refusal};
+use access::{RefusalCode, Rules, decide};
+use config::Settings;
+use jiff::Timestamp;
+use lease::{Ask, Lessor, ReportError};
+
+use crate::audit::{AuditError, Book, CallerSeen, LeaseIssued, LeaseRefused, NearMiss, Pen, What};
+use crate::exchange::Exchange;
+use crate::issuer::Issuer;
+use crate::outbound::{OutboundError, Roots, in_words};
+use crate::sources::{Sources, SourcesError};
+use crate::store::{Store, StoreError, leases, new_id};
+use crate::tokens::{KeysError, MintError, Tokens};
+
+/// When the signing keys could not be tended, it is tried again after this.
+const TEND_AGAIN: Duration = Duration::from_secs(60);
+
+/// The broker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signing keys cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The sources cannot be used.
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
+    /// Token services cannot be asked.
+    #[error("token services cannot be asked")]
+    Exchange(#[source] OutboundError),
+}
+
+/// The identity broker in this process.
+#[derive(Debug)]
+pub struct Broker {
+    clock: Clock,
+    rules: Rules,
+    store: Store,
+    sources: Sources,
+    tokens: Arc<Tokens>,
+    exchange: Exchange,
+}
+
+/// Nothing is lent, and what is known of it.
+struct Declined {
+    caller: Option<Box<CallerSeen>>,
+    near: Vec<NearMiss>,
+    refusal: Refusal,
+}
+
+impl Broker {
+    /// Opens the store, making it at the first start, and gets everything ready; nothing is asked over the network yet.
+    pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, OpenError> {
+        let roots = Roots::of_the_system();
+        let sources = Sources::new(&settings.sources, &roots)?;
+        let exchange = Exchange::new(settings, &roots).map_err(OpenError::Exchange)?;
+        let store = Store::open(&settings.broker.store).await?;
+        let tokens = Tokens::open(store.clone(), (&settings.realm, &settings.broker), clock.clone()).await?;
+        Ok(Self { clock, rules: settings.rules.clone(), store, sources, tokens: Arc::new(tokens), exchange })
+    }
+
+    /// Our issuer, for [`crate::issuer::routes`].
+    pub fn issuer(&self) -> Issuer {
+        Issuer::of(self.tokens.clone())
+    }
+
+    /// The audit book, to read.
+    pub fn book(&self) -> Book {
+        Book::of(self.store.clone())
+    }
+
+    /// Makes, activates and destroys the signing keys whose time has come; tells when there is something to do again,
+    /// an hour later at the latest. [`Broker::open`] does it too.
+    pub async fn rotate_keys(&self) -> Result<Timestamp, KeysError> {
+        self.tokens.rotate().await
+    }
+
+    /// Rotates the signing keys whenever their time comes. It never ends: whoever spawns it drops it.
+    pub async fn tend(&self) {
+        loop {
+            let wait = match self.rotate_keys().await {
+                Ok(next) => Duration::try_from(next.duration_since(self.clock.now())).unwrap_or_default(),
+                Err(error) => {
+                    tracing::error!(error = in_words(&error), "the signing keys cannot be rotated");
+                    TEND_AGAIN
+                }
+            };
+            // Not less than a second: a clock that is set back and forth must not make this spin.
+            tokio::time::sleep(wait.max(Duration::from_secs(1))).await;
+        }
+    }
+
+    /// The flow. What it lends has been written down when it comes back.
+    async fn lend(&self, ask: &Ask, now: Timestamp) -> Result<Lease, Declined> {
+        let caller = Arc::new(self.sources.verify(&ask.evidence, now).await?);
+        let permit = self.decide(&caller, ask, now)?;
+        let known = |refusal| Declined { caller: Some(seen(&caller)), near: Vec::new(), refusal };
+        let minted = self.tokens.mint(&permit, now).map_err(|error| known(unsigned(&error)))?;
+        let session = self.tokens.session_name(&caller);
+        let credential = self.exchange.credential(&permit, &session, &minted.token).await.map_err(known)?;
+        let lease = Lease::new(LeaseId::new(new_id(now)), permit, Credential::Aws(credential), now);
+        if !lease.is_live(self.clock.now()) {
+            return Err(known(ended(&lease)));
+        }
+        self.write_down(ask, &lease, (session, minted.id)).await.map_err(|error| known(unwritten(&error)))?;
+        Ok(lease)
+    }
+
+    fn decide(&self, caller: &Arc<Caller>, ask: &Ask, now: Timestamp) -> Result<Permit, Declined> {
+        let context = Context { now, from: ask.from };
+        decide(caller, (&ask.target, &ask.call), &self.rules, &context).map_err(|denial| Declined {
+            caller: Some(seen(caller)),
+            near: denial.near.iter().map(NearMiss::from).collect(),
+            refusal: helped(&denial, caller, &ask.call),
+        })
+    }
+
+    /// The lease and its event, both or neither.
+    async fn write_down(
+        &self,
+        ask: &Ask,
+        lease: &Lease,
+        (session, token): (String, uuid::Uuid),
+    ) -> Result<(), AuditError> {
+        let Credential::Aws(credential) = lease.credential();
+        let permit = lease.permit();
+        let event = LeaseIssued {
+            lease: lease.id(),
+            request: ask.request,
+            caller: permit.caller().into(),
+            from: ask.from,
+            call: ask.call.clone(),
+            target: permit.target().name.clone(),
+            grant: permit.grant().name.clone(),
+            role: permit.target().role.clone(),
+            session,
+            credential: credential.access_key_id.clone(),
+            token,
+            until: lease.until(),
+        };
+        let mut writing = self.store.write().await?;
+        let mut pen = Pen::take(&mut writing, self.clock.now()).await?;
+        let seq = pen.write(&mut writing, What::LeaseIssued(event.into())).await?;
+        leases::insert(&mut writing, lease, &credential.access_key_id, seq).await?;
+        writing.commit().await?;
+        Ok(())
+    }
+
+    async fn write_refusal(&self, ask: &Ask, declined: &Declined) -> Result<(), AuditError> {
+        let event = LeaseRefused {
+            request: ask.request,
+            caller: declined.caller.as_deref().cloned(),
+            from: ask.from,
+            call: ask.call.clone(),
+            target: ask.target.clone(),
+            refusal: declined.refusal.clone(),
+            near: declined.near.clone(),
+        };
+        self.write([What::LeaseRefused(event.into())]).await
+    }
+
+    /// Events in one transaction, in this order.
+    async fn write(&self, events: impl IntoIterator<Item = What> + Send) -> Result<(), AuditError> {
+        let events: Vec<_> = events.into_iter().collect();
+        let mut writing = self.store.write().await?;
+        let mut pen = Pen::take(&mut writing, self.clock.now()).await?;
+        for event in events {
+            pen.write(&mut writing, event).await?;
+        }
+        writing.commit().await?;
+        Ok(())
+    }
+}
+
+impl Lessor for Broker {
+    async fn lease(&self, ask: Ask) -> Result<Lease, Refusal> {
+        let declined = match self.lend(&ask, self.clock.now()).await {
+            Ok(lease) => return Ok(lease),
+            Err(declined) => declined,
+        };
+        match self.write_refusal(&ask, &declined).await {
+            Ok(()) => Err(declined.refusal),
+            // Still no, but not a no that the audit knows of: whoever asked may ask again.
+            Err(error) if declined.refusal.code == RefusalCode::BrokerUnavailable => {
+                tracing::error!(error = in_words(&error), "a refusal cannot be written to the audit");
+                Err(declined.refusal)
+            }
+            Err(error) => Err(unwritten(&error)),
+        }
+    }
+
+    async fn report(&self, records: Vec<Record>) -> Result<(), ReportError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.write(records.into_iter().map(What::call)).await.map_err(|error| ReportError(Arc::new(error)))
+    }
+}
+
+impl From<Refusal> for Declined {
+    /// Before anybody was verified.
+    fn from(refusal: Refusal) -> Self {
+        Self { caller: None, near: Vec::new(), refusal }
+    }
+}
+
+fn seen(caller: &Caller) -> Box<CallerSeen> {
+    Box::new(caller.into())
+}
+
+/// A denial, and what would change it.
+fn helped(denial: &Denial, caller: &Caller, call: &Call) -> Refusal {
+    let refusal = Refusal::from(denial);
+    match &denial.reason {
+        Reason::NoGrant(target) => {
+            let sources = caller.sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            refusal.help(format!(
+                "{} came in through {sources}; a grant from there to {target} would let it",
+                caller.subject
+            ))
+        }
+        Reason::Action { .. } => {
+            let action = call.action.as_deref().unwrap_or("the whole service, since the request names no action");
+            refusal.help(format!("add {action} to the grant's `allow` if that is meant"))
+        }
+        Reason::Expired => {
+            refusal.help("is the projected volume mounted? kubelet renews the token there before it ends")
+        }
+        Reason::NoTarget(_) | Reason::Service { .. } | Reason::Resource { .. } | Reason::Condition { .. } => refusal,
+    }
+}
+
+fn unsigned(error: &MintError) -> Refusal {
+    Refusal::new(RefusalCode::BrokerUnavailable, format!("no token can be signed: {}", in_words(error)))
+}
+
+fn ended(lease: &Lease) -> Refusal {
+    let message = format!("what was obtained for the call has ended already, at {}", lease.until());
+    Refusal::new(RefusalCode::ExchangeUnavailable, message).help("does the clock of this machine go right?")
+}
+
+fn unwritten(error: &AuditError) -> Refusal {
+    Refusal::new(
+        RefusalCode::BrokerUnavailable,
+        format!("nothing is lent that is not written down: {}", in_words(error)),
+    )
+    .help("is the disk with the store full or read-only, or does another process hold the store?")
+}
