@@ -5,7 +5,7 @@ use crate::finding::{Code, Severity};
 use crate::flaw::Flaw;
 
 /// Drops what only follows from other flaws.
-pub(crate) fn drop(document: &Document, flaws: &mut Vec<Flaw>) {
+pub(crate) fn silence(document: &Document, flaws: &mut Vec<Flaw>) {
     let later: Vec<NodeId> =
         flaws.iter().filter(|flaw| flaw.wrong.code == Code::NotYet).map(|flaw| flaw.node).collect();
     flaws.retain(|flaw| flaw.wrong.code == Code::NotYet || !follows_from_later(document, flaw, &later));

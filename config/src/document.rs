@@ -63,6 +63,8 @@ struct Node {
 pub(crate) struct Document {
     nodes: Vec<Node>,
     root: NodeId,
+    /// Bytes of values whose keys stood there already.
+    dropped: Vec<Range<usize>>,
 }
 
 /// Something wrong with the YAML itself.
@@ -116,6 +118,21 @@ impl Document {
         };
         // An alias may stand for what is elsewhere: it is never earlier than its node here.
         span.start..inside.map_or(span.end, |last| self.whole(last).end.max(span.end))
+    }
+
+    /// Bytes of values that are no part of the tree: their keys stood there already.
+    pub(crate) fn dropped(&self) -> &[Range<usize>] {
+        &self.dropped
+    }
+
+    pub(crate) fn is_scalar(&self, id: NodeId) -> bool {
+        matches!(self.kind(id), Kind::Scalar { .. })
+    }
+
+    /// The value of a node that is a key.
+    pub(crate) fn value_of(&self, key: NodeId) -> Option<NodeId> {
+        let Kind::Map(entries) = self.kind(self.parent(key)?) else { return None };
+        entries.iter().find(|(id, _)| *id == key).map(|(_, value)| *value)
     }
 
     /// The map or list that a node stands in.

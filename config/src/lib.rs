@@ -5,7 +5,7 @@
 //! ```
 //!
 //! At every step what is wrong is noted and the rest goes on, so that one run tells all. [`check`] gives settings
-//! and the report, [`load`] the settings or the errors, [`schema()`] and [`reference`] describe the language.
+//! and the report, [`load`] the settings or the errors, [`schema()`] and [`reference()`] describe the language.
 
 mod consequences;
 mod document;
@@ -27,6 +27,7 @@ mod schema;
 mod settings;
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 pub use finding::{Code, Finding, Place, Severity};
@@ -36,7 +37,7 @@ pub use schema::{reference, schema};
 pub use settings::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Settings, Source, TlsFiles};
 
 use document::{Document, MAX_BYTES, Malformed};
-use flaw::Wrong;
+use flaw::{Flaw, Wrong};
 
 /// What a config means, and everything there is to say about it.
 #[derive(Debug)]
@@ -114,17 +115,28 @@ fn understand(text: &str, surroundings: &Surroundings<'_>) -> (Option<Settings>,
     let reader::Read { value, mut flaws } = reader::read::<raw::Config>(&document);
     let (settings, more) = value.map(|raw| meaning::of(&raw, surroundings)).unwrap_or_default();
     flaws.extend(more);
-    consequences::drop(&document, &mut flaws);
-    let secret = flaws.iter().filter(|flaw| flaw.wrong.code == Code::LiteralSecret);
-    let source = report::Source { text, secrets: secret.map(|flaw| document.whole(flaw.node)).collect() };
+    consequences::silence(&document, &mut flaws);
+    let mut secrets = document.dropped().to_vec();
+    secrets.extend(flaws.iter().filter_map(|flaw| not_understood(&document, flaw)));
+    let source = report::Source { text, secrets };
     let mut findings: Vec<_> = duplicates.into_iter().map(|malformed| of_the_yaml(&source, malformed)).collect();
     findings.extend(flaws.into_iter().map(|flaw| source.finding(&document, flaw)));
     (settings, findings)
 }
 
+/// What of the text stands where nothing was understood, and could be a secret under a misspelt key.
+fn not_understood(document: &Document, flaw: &Flaw) -> Option<Range<usize>> {
+    match flaw.wrong.code {
+        Code::LiteralSecret => Some(document.whole(flaw.node)),
+        Code::UnknownKey | Code::NotYet => document.value_of(flaw.node).map(|value| document.whole(value)),
+        Code::WrongType => (!document.is_scalar(flaw.node)).then(|| document.whole(flaw.node)),
+        _ => None,
+    }
+}
+
 fn of_the_yaml(source: &report::Source<'_>, malformed: Malformed) -> Finding {
     let Malformed { code, message, help, span } = malformed;
-    source.at(Wrong::new(code, message).maybe_help(help.map(str::to_owned)), (span, false), String::new())
+    source.at(Wrong::new(code, message).maybe_help(help.map(str::to_owned)), span, String::new())
 }
 
 fn whole_file(wrong: Wrong) -> Finding {

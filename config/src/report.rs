@@ -72,7 +72,7 @@ fn one(f: &mut fmt::Formatter<'_>, file: &str, finding: &Finding) -> fmt::Result
     writeln!(f)
 }
 
-/// A text and what of it must not be shown.
+/// A text and what of it must not be shown: secrets, and what nobody understood, which may be one.
 pub(crate) struct Source<'t> {
     pub(crate) text: &'t str,
     pub(crate) secrets: Vec<Range<usize>>,
@@ -82,40 +82,27 @@ impl Source<'_> {
     /// A finding about a node.
     pub(crate) fn finding(&self, document: &Document, flaw: Flaw) -> Finding {
         let Flaw { node, wrong } = flaw;
-        // What follows an unknown key may be a secret that nobody recognised.
-        let hide_rest = wrong.code == crate::finding::Code::UnknownKey && document.is_key(node);
-        self.at(wrong, (document.pointing_at(node), hide_rest), document.path(node))
+        self.at(wrong, document.pointing_at(node), document.path(node))
     }
 
     /// A finding about bytes of the text.
-    pub(crate) fn at(&self, wrong: Wrong, (span, hide_rest): (Range<usize>, bool), path: String) -> Finding {
-        let place = self.place(span, hide_rest, path);
-        Finding {
-            severity: wrong.code.severity(),
-            code: wrong.code,
-            message: wrong.message,
-            help: wrong.help,
-            place: Some(place),
-        }
+    pub(crate) fn at(&self, wrong: Wrong, span: Range<usize>, path: String) -> Finding {
+        let Wrong { code, message, help } = wrong;
+        Finding { severity: code.severity(), code, message, help, place: Some(self.place(span, path)) }
     }
 
-    fn place(&self, span: Range<usize>, hide_rest: bool, path: String) -> Place {
+    fn place(&self, span: Range<usize>, path: String) -> Place {
         let start = floor(self.text, span.start);
         let end = floor(self.text, span.end.max(start));
         let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |newline| start + newline);
         let column = self.text[line_start..start].chars().count();
         let length = self.text[start..end.min(line_end)].chars().count().max(1);
-        let shown_end = if hide_rest { end.min(line_end) } else { line_end };
-        let mut line: Vec<char> = self.without_secrets(line_start..shown_end);
-        if hide_rest && !self.text[shown_end..line_end].trim().is_empty() {
-            line.extend(": …".chars());
-        }
         Place {
             line: self.text[..start].matches('\n').count() + 1,
             column: column + 1,
             path,
-            excerpt: excerpt(&line, column, length),
+            excerpt: excerpt(&self.without_secrets(line_start..line_end), column, length),
         }
     }
 

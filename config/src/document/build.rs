@@ -25,7 +25,7 @@ pub(super) fn document(text: &str) -> Result<(Document, Vec<Malformed>), Malform
     if matches!(&builder.nodes[root.0 as usize].kind, Kind::Scalar { text, plain: true } if text.is_empty()) {
         return Err(nothing());
     }
-    Ok((Document { nodes: builder.nodes, root }, builder.duplicates))
+    Ok((Document { nodes: builder.nodes, root, dropped: builder.dropped }, builder.duplicates))
 }
 
 /// A list or map whose end has not come yet.
@@ -53,11 +53,16 @@ struct Builder<'t> {
     total: usize,
     root: Option<NodeId>,
     duplicates: Vec<Malformed>,
+    /// Values of repeated keys.
+    dropped: Vec<Range<usize>>,
+    /// Where the last event ended.
+    end: usize,
 }
 
 impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Malformed> {
         let bytes = self.bytes(span);
+        self.end = bytes.end;
         if event.tag().is_some() {
             return Err(malformed(Code::Syntax, "tags (`!…`) mean nothing in a config", bytes));
         }
@@ -146,6 +151,7 @@ impl Builder<'_> {
             Kind::Map(entries) => {
                 let Some(key) = open.key.take() else {
                     open.repeated = false;
+                    self.dropped.push(self.nodes[id.0 as usize].span.start..self.end);
                     return Ok(());
                 };
                 entries.push((key, id));

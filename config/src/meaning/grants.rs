@@ -68,10 +68,10 @@ fn from(check: &mut Check<'_>, all: &raw::Config, raw: &At<From>) -> Option<Vec<
         From::Source(name) => Some(vec![source(check, all, (raw.node, name))?]),
         From::Whom(whom) => Some(vec![self::whom(check, raw.node, whom)?]),
         From::Any(items) => {
-            check.not_empty(
-                Some(&At { node: raw.node, value: Some(items.iter().collect()) }),
-                "an empty list grants to nobody; name a source, a role or a group",
-            );
+            if items.is_empty() {
+                let help = "an empty list grants to nobody; name a source, a role or a group";
+                check.flaw(raw.node, Wrong::value("this list is empty").help(help));
+            }
             let each = items.iter().map(|item| match item.get()? {
                 WhomOrName::Source(name) => source(check, all, (item.node, name)),
                 WhomOrName::Whom(whom) => self::whom(check, item.node, whom),
@@ -91,14 +91,22 @@ fn source(check: &mut Check<'_>, all: &raw::Config, (node, name): (NodeId, &str)
     }
 }
 
+fn whom(check: &mut Check<'_>, node: NodeId, raw: &Whom) -> Option<Who> {
+    role_or_group(check, node, (raw.role.as_ref(), raw.group.as_ref()))
+}
+
 /// A role or a group, exactly one.
-pub(super) fn whom(check: &mut Check<'_>, node: NodeId, raw: &Whom) -> Option<Who> {
-    match (&raw.role, &raw.group) {
+pub(super) fn role_or_group(
+    check: &mut Check<'_>,
+    node: NodeId,
+    either: (Option<&At<String>>, Option<&At<String>>),
+) -> Option<Who> {
+    match either {
         (Some(role), None) => check.name(role, RoleName::new).map(Who::Role),
         (None, Some(group)) => check.name(group, GroupName::new).map(Who::Group),
         (Some(_), Some(group)) => {
             let wrong = Wrong::new(Code::Contradiction, "`role` and `group` stand side by side: either, or both?");
-            check.flaw(group.node, wrong.help("write one; for either of them: [{role: …}, {group: …}]"));
+            check.flaw(group.node, wrong.help("write an entry for each"));
             None
         }
         (None, None) => {

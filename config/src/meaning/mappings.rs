@@ -7,6 +7,7 @@ use access::{Cloud, Grant, GrantName, NamedCondition, Pattern, Target, TargetNam
 
 use super::check::{Check, known};
 use super::conditions::{self, ByName};
+use super::grants::role_or_group;
 use super::targets::STS_SESSION;
 use super::{entries, names};
 use crate::at::At;
@@ -32,7 +33,7 @@ pub(super) fn mappings(check: &mut Check<'_>, raw: &raw::Config, named: &ByName<
     let mut mapped = Mapped::default();
     for at in raw.role_mappings.as_ref().map(At::items).unwrap_or_default() {
         let Some(written) = at.get() else { continue };
-        let who = who(check, at.node, written);
+        let who = role_or_group(check, at.node, (written.role.as_ref(), written.group.as_ref()));
         let mut conditions = conditions::of_grant(check, written.conditions.as_ref(), named);
         let longest = conditions::max_session(check, written.max_session.as_ref());
         conditions.extend(longest.map(|condition| NamedCondition { name: None, condition }));
@@ -58,22 +59,6 @@ fn accounts(check: &mut Check<'_>, raw: &raw::Config) {
 
 fn provider(provider: &str) -> Result<(), Wrong> {
     if provider == SUPPORTED { Ok(()) } else { Err(later::kind("accounts", provider, SUPPORTED)) }
-}
-
-fn who(check: &mut Check<'_>, node: NodeId, raw: &raw::RoleMapping) -> Option<Who> {
-    match (&raw.role, &raw.group) {
-        (Some(role), None) => check.name(role, access::RoleName::new).map(Who::Role),
-        (None, Some(group)) => check.name(group, access::GroupName::new).map(Who::Group),
-        (Some(_), Some(group)) => {
-            let wrong = Wrong::new(Code::Contradiction, "`role` and `group` stand side by side: either, or both?");
-            check.flaw(group.node, wrong.help("write a mapping for each"));
-            None
-        }
-        (None, None) => {
-            check.flaw(node, Wrong::new(Code::MissingKey, "a `role` or a `group` is missing here"));
-            None
-        }
-    }
 }
 
 fn target(check: &mut Check<'_>, all: &raw::Config, at: &At<raw::Mapping>) -> Option<Target> {

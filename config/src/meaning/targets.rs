@@ -81,13 +81,13 @@ fn target(
     let raw = at.get()?;
     let name = check.name(name, TargetName::new);
     let service = check.take(&raw.kind, |kind| service(kind));
-    let become_ = role(check, at, identities);
+    let chosen = role(check, at, identities);
     let region = check.maybe(raw.region.as_ref(), |region| arn::partition_of(region).map(|_| region.clone()));
-    let region = become_.as_ref().and_then(|(role, _)| self::region(check, at, (role, region)));
+    let region = chosen.as_ref().and_then(|(role, _)| self::region(check, at, (role, region)));
     check.not_empty(raw.resources.as_ref(), "take it out to mean all that the role may, or write ARNs");
     let resources = check.each(raw.resources.as_ref(), |text| arn::resource(text));
     let session = check.maybe(raw.session.as_ref(), |written| crate::values::duration::period(written, STS_SESSION));
-    let (role, usual) = become_?;
+    let (role, usual) = chosen?;
     Some(Target {
         name: name?,
         cloud: Cloud::Aws,

@@ -11,6 +11,7 @@ fn told(bytes: &[u8]) -> config::Checked {
     let outside =
         config::Surroundings { directory: std::path::Path::new("/"), env: &|_| Some("x".into()), read: &read };
     let checked = config::parse("hostile.yaml", bytes, &outside);
+    assert_eq!(checked.settings.is_some(), checked.report.errors == 0, "{}", checked.report);
     let mut shown = String::new();
     write!(shown, "{}", checked.report).expect("a report can always be shown");
     serde_json::to_string(&checked.report).expect("a report is always JSON");
@@ -82,6 +83,11 @@ fn a_secret_in_the_file_is_neither_accepted_nor_repeated() {
         smallest("  encryption_kee: hunter2hunter2\n"),
         smallest("  encryption_key: |\n    hunter2hunter2\n"),
         smallest("proxy: {ca: {certificate: ca.pem, key: hunter2hunter2, x: 1}}\n"),
+        smallest("proxy: {listen: [1], ca: {kye: hunter2hunter2}, nothing: {key: hunter2hunter2}}\n"),
+        smallest("proxy: [{ca: {key: hunter2hunter2}}]\n"),
+        smallest("  encryption_key: ${env:X}\n  encryption_key: hunter2hunter2\n"),
+        smallest("proxy: {ca: {lifetime: 0}, ca: {key: hunter2hunter2}, x: 1}\n"),
+        smallest("keyring: {password: hunter2hunter2}\n"),
         smallest("endpoints: {x.amazonaws.com: \"https://me:hunter2hunter2@host\"}\n"),
     ] {
         let checked = check(&text);
