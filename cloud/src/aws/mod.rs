@@ -9,8 +9,8 @@ pub mod recognise;
 pub mod placeholder;
 pub mod verify;
 
-pub mod key;
 pub mod host;
+pub mod key;
 pub mod payload;
 pub mod sign;
 pub mod strip;

@@ -1,0 +1,128 @@
+//! What the client declares about its body in `X-Amz-Content-Sha256`.
+
+use http::header::{HeaderMap, HeaderName};
+
+use super::digest::HexDigest;
+
+/// The header in which S3 and a few others want the payload declared.
+pub const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+
+/// What the last line of the canonical request says about the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// SHA-256 of the whole body.
+    Hash(HexDigest),
+    /// `UNSIGNED-PAYLOAD`: the body is not covered.
+    Unsigned,
+    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: aws-chunked, not covered, a checksum after it. Passed on byte for byte.
+    UnsignedTrailer,
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`: aws-chunked, every chunk signed. Goes through [`super::chunk::Resigner`].
+    SignedChunks,
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER`: the same, and a signed trailer.
+    SignedChunksTrailer,
+}
+
+/// A payload declaration that cannot be honoured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// Two declarations: each party could believe another one.
+    #[error("x-amz-content-sha256 comes more than once; send it once")]
+    Repeated,
+    /// Neither 64 hex digits nor one of the names that AWS defines.
+    #[error("x-amz-content-sha256 is neither 64 lower-case hex digits nor a payload form that AWS defines")]
+    Malformed,
+    /// SigV4A chunks.
+    #[error("chunks signed with SigV4A (ECDSA) are not countersigned yet; use SigV4")]
+    Ecdsa,
+    /// Event streams, whose frames are signed one by one.
+    #[error("signed event streams are not countersigned yet")]
+    Events,
+}
+
+impl Payload {
+    /// Reads the declaration; `None` where the client makes none and the body has to be hashed.
+    pub fn declared(headers: &HeaderMap) -> Result<Option<Self>, PayloadError> {
+        let mut values = headers.get_all(CONTENT_SHA256).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(PayloadError::Repeated);
+        }
+        match value.as_bytes() {
+            b"UNSIGNED-PAYLOAD" => Ok(Self::Unsigned),
+            b"STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Ok(Self::UnsignedTrailer),
+            b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Ok(Self::SignedChunks),
+            b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => Ok(Self::SignedChunksTrailer),
+            b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD" | b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER" => {
+                Err(PayloadError::Ecdsa)
+            }
+            b"STREAMING-AWS4-HMAC-SHA256-EVENTS" => Err(PayloadError::Events),
+            hash => HexDigest::parse(hash).map(Self::Hash).ok_or(PayloadError::Malformed),
+        }
+        .map(Some)
+    }
+
+    /// Hashes a whole body.
+    pub fn of(body: &[u8]) -> Self {
+        Self::Hash(HexDigest::of(body))
+    }
+
+    /// As the header and the canonical request write it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Hash(hash) => hash.as_str(),
+            Self::Unsigned => "UNSIGNED-PAYLOAD",
+            Self::UnsignedTrailer => "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+            Self::SignedChunks => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+            Self::SignedChunksTrailer => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn declared(values: &[&'static str]) -> Result<Option<Payload>, PayloadError> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(CONTENT_SHA256, HeaderValue::from_static(value));
+        }
+        Payload::declared(&headers)
+    }
+
+    #[test]
+    fn every_form_that_we_take_reads_back_as_it_was_written() {
+        let forms = [
+            "UNSIGNED-PAYLOAD",
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        ];
+        for form in forms {
+            assert_eq!(declared(&[form]).unwrap().unwrap().as_str(), form);
+        }
+        assert_eq!(declared(&[]), Ok(None));
+    }
+
+    #[test]
+    fn forms_that_we_cannot_sign_yet_are_named() {
+        assert_eq!(declared(&["STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"]), Err(PayloadError::Ecdsa));
+        assert_eq!(declared(&["STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER"]), Err(PayloadError::Ecdsa));
+        assert_eq!(declared(&["STREAMING-AWS4-HMAC-SHA256-EVENTS"]), Err(PayloadError::Events));
+    }
+
+    #[test]
+    fn two_declarations_are_refused_even_if_they_agree() {
+        assert_eq!(declared(&["UNSIGNED-PAYLOAD", "UNSIGNED-PAYLOAD"]), Err(PayloadError::Repeated));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for value in ["", "unsigned-payload", "STREAMING-", "e3b0", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD "] {
+            assert_eq!(declared(&[value]), Err(PayloadError::Malformed), "{value:?}");
+        }
+    }
+}

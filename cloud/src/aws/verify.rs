@@ -1,0 +1,344 @@
+//! The signature that the client made with its placeholder: proves which local program is calling.
+
+use std::sync::Arc;
+
+use http::header::DATE;
+use http::request::Parts;
+use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::{SignedDuration, Timestamp};
+
+use super::authorization::Authorization;
+use super::canonical::{Canonical, Headers, Line};
+use super::chain::Chain;
+use super::date::AmzDate;
+use super::digest::HexDigest;
+use super::host::{self, HostError};
+use super::key::SigningKey;
+use super::payload::{Payload, PayloadError};
+use super::strip::{AMZ_DATE, SECURITY_TOKEN};
+use super::uri::{self, MalformedEscape, Reading};
+
+/// How far the client's clock may be from ours, either way: what AWS itself allows.
+pub const MAX_SKEW: SignedDuration = SignedDuration::from_mins(15);
+
+/// Why a signature proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// Neither a readable `X-Amz-Date` nor a readable `Date`, or more than one.
+    #[error("the request has no single readable X-Amz-Date or Date header")]
+    NoDate,
+    /// Signed too long ago, or in the future.
+    #[error("the request was signed {:#} {}; is this machine's clock right?", .0.abs(), if .0.is_negative() { "in the future" } else { "ago" })]
+    Stale(SignedDuration),
+    /// The key is for another day, region or service than the claim.
+    #[error("the credential scope is for another day than the request's date, or not the one expected")]
+    Scope,
+    /// A header that must be covered is not.
+    #[error("the signature does not cover the `{0}` header")]
+    Uncovered(String),
+    /// A header is said to be covered and is not there.
+    #[error("the signature covers a `{0}` header that the request does not have")]
+    Absent(String),
+    /// The body's declaration cannot be honoured.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// The request names no host, or two.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The URL can be read in two ways.
+    #[error(transparent)]
+    Escape(#[from] MalformedEscape),
+    /// Made with another secret, or for another request.
+    #[error("the signature does not match the request; does the program use the placeholder keys it was given?")]
+    Mismatch,
+}
+
+/// Where a verification stands after the head.
+#[derive(Debug)]
+pub enum Check {
+    /// The client declares its payload: done.
+    Verified(Verified),
+    /// It does not: the body's hash is part of what it signed.
+    Pending(Pending),
+}
+
+/// A verification that waits for the body's hash.
+pub struct Pending {
+    claimed: HexDigest,
+    key: Arc<SigningKey>,
+    date: AmzDate,
+    readings: Vec<Canonical>,
+}
+
+/// Proof that the head was signed with the placeholder's secret, recently, as it was received.
+#[derive(Debug)]
+pub struct Verified {
+    chain: Chain,
+}
+
+impl Verified {
+    /// For a body with signed chunks: the chain that begins at the client's signature.
+    pub fn into_chain(self) -> Chain {
+        self.chain
+    }
+}
+
+/// Checks what `claim` says about the head with `key`, which was derived from the placeholder's secret for the claimed
+/// scope. Fails on the first thing that is wrong; the signature itself is compared in constant time.
+pub fn check(
+    parts: &Parts,
+    claim: &Authorization<'_>,
+    key: Arc<SigningKey>,
+    now: Timestamp,
+) -> Result<Check, VerifyError> {
+    let date = date(parts)?;
+    let age = now.duration_since(date.timestamp());
+    if age.abs() > MAX_SKEW {
+        return Err(VerifyError::Stale(age));
+    }
+    if !key.is_for(claim.credential.scope) || claim.credential.scope.date != date.day() {
+        return Err(VerifyError::Scope);
+    }
+    covers(parts, claim)?;
+    let payload = Payload::declared(&parts.headers)?;
+    let claimed = HexDigest::parse(claim.signature.as_bytes()).ok_or(VerifyError::Mismatch)?;
+    let pending = Pending { claimed, key, date, readings: readings(parts, claim)? };
+    match payload {
+        Some(payload) => pending.finish(&payload).map(Check::Verified),
+        None => Ok(Check::Pending(pending)),
+    }
+}
+
+impl Pending {
+    /// Finishes with the body's hash ([`Payload::of`]).
+    pub fn finish(self, payload: &Payload) -> Result<Verified, VerifyError> {
+        let Self { claimed, key, date, readings } = self;
+        for canonical in readings {
+            let signature = key.sign_request(&date, &canonical.hash(payload.as_str()));
+            if signature.matches(&claimed) {
+                return Ok(Verified { chain: Chain::new(key, date, signature) });
+            }
+        }
+        Err(VerifyError::Mismatch)
+    }
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pending({:?})", self.key)
+    }
+}
+
+/// The date that the string to sign was made with: `X-Amz-Date`, or `Date` where there is none.
+fn date(parts: &Parts) -> Result<AmzDate, VerifyError> {
+    let name = if parts.headers.contains_key(AMZ_DATE) { AMZ_DATE } else { DATE };
+    let mut values = parts.headers.get_all(&name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(VerifyError::NoDate) };
+    if let Some(date) = AmzDate::parse(value.as_bytes()) {
+        return Ok(date);
+    }
+    let parsed = DateTimeParser::new().parse_timestamp(value.as_bytes());
+    parsed.map(AmzDate::new).map_err(|_| VerifyError::NoDate)
+}
+
+/// AWS's own headers must be covered, as AWS demands it; otherwise somebody between could add an order of their own. (The
+/// host is: nothing else parses.) Only the token may be left out: some services want it added after signing.
+fn covers(parts: &Parts, claim: &Authorization<'_>) -> Result<(), VerifyError> {
+    let own = parts.headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-amz-"));
+    let mut uncovered = own.filter(|name| *name != SECURITY_TOKEN && !claim.signed_headers.contains(name));
+    uncovered.next().map_or(Ok(()), |name| Err(VerifyError::Uncovered(name.to_owned())))
+}
+
+/// The canonical requests that an honest client may have hashed: path, query and host each as they are meant, or as they
+/// stand. Nearly always these are one; else there are at most eight. More readings are no way in: each takes the secret.
+fn readings(parts: &Parts, claim: &Authorization<'_>) -> Result<Vec<Canonical>, VerifyError> {
+    let meant = Line::new(parts, claim.credential.scope.service);
+    let host = host::canonical(parts)?;
+    let sent = host::on_wire(parts)?.unwrap_or(&host);
+    let first = Canonical::new(meant, covered(parts, claim, host.as_bytes())?)?;
+
+    let mut lines = vec![meant];
+    let (mut path, mut query) = (Vec::new(), Vec::new());
+    uri::path(meant.path, meant.rule, Reading::Verbatim, &mut path)?;
+    uri::query(meant.query, Reading::Verbatim, &mut query)?;
+    if path != first.path().0 {
+        lines.push(Line { path_reading: Reading::Verbatim, ..meant });
+    }
+    if query != first.query().0 {
+        lines.extend_from_within(..);
+        let half = lines.len() / 2;
+        lines[half..].iter_mut().for_each(|line| line.query_reading = Reading::Verbatim);
+    }
+    let mut readings = vec![first];
+    for line in &lines[1..] {
+        readings.push(Canonical::new(*line, covered(parts, claim, host.as_bytes())?)?);
+    }
+    if *sent != host {
+        for line in lines {
+            readings.push(Canonical::new(line, covered(parts, claim, sent.as_bytes())?)?);
+        }
+    }
+    Ok(readings)
+}
+
+fn covered<'a>(parts: &'a Parts, claim: &Authorization<'a>, host: &'a [u8]) -> Result<Headers<'a>, VerifyError> {
+    let mut headers = Headers::with_capacity(parts.headers.len() + 1);
+    for name in claim.signed_headers.names() {
+        let before = headers.len();
+        if name == "host" {
+            headers.push((name, host));
+        } else {
+            headers.extend(parts.headers.get_all(name).iter().map(|value| (name, value.as_bytes())));
+        }
+        if headers.len() == before {
+            return Err(VerifyError::Absent(name.to_owned()));
+        }
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Secret;
+    use http::Request;
+
+    use super::*;
+    use crate::aws::authorization;
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+    /// "GET Object" of the S3 API reference, "Authenticating requests: using the Authorization header".
+    const GET: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+        SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, \
+        Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41";
+
+    fn get() -> Parts {
+        let request = Request::get("/test.txt")
+            .header("host", "examplebucket.s3.amazonaws.com")
+            .header("range", "bytes=0-9")
+            .header("x-amz-content-sha256", HexDigest::EMPTY.as_str())
+            .header("x-amz-date", "20130524T000000Z");
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn check_at(parts: &Parts, header: &str, now: &str) -> Result<Check, VerifyError> {
+        let claim = authorization::parse(header).unwrap();
+        let key = SigningKey::derive(&Secret::new(SECRET.to_owned()), claim.credential.scope);
+        check(parts, &claim, Arc::new(key), now.parse().unwrap())
+    }
+
+    fn refusal(parts: &Parts, header: &str) -> VerifyError {
+        check_at(parts, header, "2013-05-24T00:00:00Z").unwrap_err()
+    }
+
+    #[test]
+    fn the_documented_signature_verifies_a_quarter_of_an_hour_either_way() {
+        for now in ["2013-05-23T23:45:00Z", "2013-05-24T00:00:00Z", "2013-05-24T00:15:00Z"] {
+            assert!(matches!(check_at(&get(), GET, now), Ok(Check::Verified(_))), "{now}");
+        }
+        for now in ["2013-05-23T23:44:59Z", "2013-05-24T00:15:01Z"] {
+            assert!(matches!(check_at(&get(), GET, now), Err(VerifyError::Stale(_))), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_stale_signature_is_told_its_age() {
+        let error = check_at(&get(), GET, "2013-05-24T01:00:00Z").unwrap_err();
+        assert_eq!(error.to_string(), "the request was signed 1h ago; is this machine's clock right?");
+    }
+
+    #[test]
+    fn any_change_of_what_is_covered_is_noticed() {
+        let changes: [fn(&mut Parts); 5] = [
+            |parts| parts.method = http::Method::PUT,
+            |parts| parts.uri = "/test.txu".parse().unwrap(),
+            |parts| parts.uri = "/test.txt?acl".parse().unwrap(),
+            |parts| drop(parts.headers.insert("range", "bytes=0-8".parse().unwrap())),
+            |parts| drop(parts.headers.insert("x-amz-content-sha256", "UNSIGNED-PAYLOAD".parse().unwrap())),
+        ];
+        for change in changes {
+            let mut parts = get();
+            change(&mut parts);
+            assert_eq!(refusal(&parts, GET), VerifyError::Mismatch);
+        }
+        assert_eq!(refusal(&get(), &GET.replace("f0e8bd", "f0e8be")), VerifyError::Mismatch);
+        assert_eq!(refusal(&get(), &GET.replace("us-east-1", "us-east-2")), VerifyError::Mismatch);
+    }
+
+    #[test]
+    fn another_day_in_the_scope_is_refused() {
+        assert_eq!(refusal(&get(), &GET.replace("20130524/", "20130525/")), VerifyError::Scope);
+    }
+
+    #[test]
+    fn a_key_for_another_scope_is_refused() {
+        let claim = authorization::parse(GET).unwrap();
+        let other = authorization::Scope { region: "us-east-2", ..claim.credential.scope };
+        let key = Arc::new(SigningKey::derive(&Secret::new(SECRET.to_owned()), other));
+        let answer = check(&get(), &claim, key, "2013-05-24T00:00:00Z".parse().unwrap());
+        assert_eq!(answer.unwrap_err(), VerifyError::Scope);
+    }
+
+    #[test]
+    fn orders_that_the_signature_does_not_cover_are_refused() {
+        let mut parts = get();
+        parts.headers.insert("x-amz-copy-source", "/other/key".parse().unwrap());
+        assert_eq!(refusal(&parts, GET), VerifyError::Uncovered("x-amz-copy-source".to_owned()));
+    }
+
+    #[test]
+    fn a_covered_header_that_is_gone_is_named() {
+        let mut parts = get();
+        parts.headers.remove("range");
+        assert_eq!(refusal(&parts, GET), VerifyError::Absent("range".to_owned()));
+    }
+
+    #[test]
+    fn a_request_without_one_readable_date_is_refused() {
+        let mut parts = get();
+        parts.headers.insert("x-amz-date", "yesterday".parse().unwrap());
+        assert_eq!(refusal(&parts, GET), VerifyError::NoDate);
+        parts.headers.remove("x-amz-date");
+        assert_eq!(refusal(&parts, GET), VerifyError::NoDate);
+    }
+
+    /// "PUT Object" of the same page signs `Date`.
+    #[test]
+    fn a_date_header_serves_where_there_is_no_amz_date() {
+        let header = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+            SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class, \
+            Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd";
+        let hash = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
+        let request = Request::put("/test%24file.text")
+            .header("host", "examplebucket.s3.amazonaws.com")
+            .header("date", "Fri, 24 May 2013 00:00:00 GMT")
+            .header("x-amz-content-sha256", hash)
+            .header("x-amz-date", "20130524T000000Z")
+            .header("x-amz-storage-class", "REDUCED_REDUNDANCY");
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        assert!(matches!(check_at(&parts, header, "2013-05-24T00:00:00Z"), Ok(Check::Verified(_))));
+        parts.uri = "/test$file.text".parse().unwrap();
+        assert!(
+            matches!(check_at(&parts, header, "2013-05-24T00:00:00Z"), Ok(Check::Verified(_))),
+            "spelled otherwise"
+        );
+        parts.headers.remove("x-amz-date");
+        assert_eq!(refusal(&parts, header), VerifyError::Absent("x-amz-date".to_owned()));
+        assert_eq!(date(&parts).map(|date| date.as_str().to_owned()), Ok("20130524T000000Z".to_owned()));
+    }
+
+    #[test]
+    fn a_host_signed_as_it_stands_verifies_too() {
+        let mut parts = get();
+        parts.headers.insert("host", "ExampleBucket.s3.amazonaws.com:443".parse().unwrap());
+        assert!(
+            check_at(&parts, GET, "2013-05-24T00:00:00Z").is_ok(),
+            "signed lower case and without the default port"
+        );
+        let claim = authorization::parse(GET).unwrap();
+        assert_eq!(readings(&parts, &claim).map(|readings| readings.len()), Ok(2));
+        parts.uri = "/a$b?c+d".parse().unwrap();
+        assert_eq!(readings(&parts, &claim).map(|readings| readings.len()), Ok(8));
+        assert_eq!(readings(&get(), &claim).map(|readings| readings.len()), Ok(1));
+    }
+}
