@@ -67,7 +67,7 @@ impl SessionPolicy {
         for resource in resources {
             check(resource, is_resource(resource.as_str()), PolicyError::Resource)?;
         }
-        let everything = [Pattern::new("*").map_err(|_| PolicyError::NoAction)?];
+        let everything = [Pattern::new("*").expect("a star is a pattern")];
         let resources = if resources.is_empty() { &everything[..] } else { resources };
         let statement = Statement {
             effect: "Allow",

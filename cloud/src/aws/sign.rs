@@ -103,13 +103,8 @@ pub fn countersign(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Ti
     let key = by
         .keys
         .key(&by.credential.secret_access_key, Scope { date: date.day(), region: by.region, service: by.service });
-    let credential = format!("{}/{}", by.credential.access_key_id, key.scope());
-    let mut header = Vec::with_capacity(96 + credential.len() + canonical.signed_headers().len() + HexDigest::LENGTH);
-    for text in ["AWS4-HMAC-SHA256 Credential=", &credential, ", SignedHeaders=", canonical.signed_headers()] {
-        header.extend_from_slice(text.as_bytes());
-    }
+    let mut header = unsigned_header(&by.credential.access_key_id, key.scope(), canonical.signed_headers());
     let signature = key.sign_request(&date, &canonical.hash(payload.as_str()));
-    header.extend_from_slice(b", Signature=");
     header.extend_from_slice(signature.as_bytes());
     let header = HeaderValue::from_maybe_shared(bytes::Bytes::from(header)).map_err(SignError::Credential)?;
     parts.headers.insert(AUTHORIZATION, header);
@@ -121,6 +116,16 @@ fn signed_by(client: Option<&HeaderValue>) -> Result<Option<SignedHeaders<'_>>, 
     let Some(header) = client else { return Ok(None) };
     let text = header.to_str().map_err(|_| BadAuthorization::Algorithm)?;
     authorization::parse(text).map(|claim| Some(claim.signed_headers))
+}
+
+/// The `Authorization` header up to its signature.
+fn unsigned_header(access_key_id: &str, scope: &str, signed_headers: &str) -> Vec<u8> {
+    let parts =
+        ["AWS4-HMAC-SHA256 Credential=", access_key_id, "/", scope, ", SignedHeaders=", signed_headers, ", Signature="];
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut header = Vec::with_capacity(length + HexDigest::LENGTH);
+    parts.iter().for_each(|part| header.extend_from_slice(part.as_bytes()));
+    header
 }
 
 fn insert_token(parts: &mut Parts, credential: &AwsCredential) -> Result<(), SignError> {

@@ -161,7 +161,9 @@ fn spell(text: &str, reading: Reading, out: &mut Vec<u8>) -> Result<Spelling, Ma
 /// Decodes `text` once and encodes it once.
 fn recode(text: &str, plus: Plus, out: &mut Vec<u8>) -> Result<Spelling, MalformedEscape> {
     let start = out.len();
-    let mut bytes = text.as_bytes().iter().copied();
+    let plain = text.bytes().take_while(|b| is_unreserved(*b)).count();
+    out.extend_from_slice(&text.as_bytes()[..plain]);
+    let mut bytes = text.as_bytes()[plain..].iter().copied();
     while let Some(byte) = bytes.next() {
         match byte {
             b'%' => {
@@ -207,10 +209,15 @@ fn encode_path(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Encodes every byte but the unreserved ones of RFC 3986 §2.3, in upper-case hex.
+/// RFC 3986 §2.3.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Encodes every byte but the unreserved ones, in upper-case hex.
 fn encode(byte: u8, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+    if is_unreserved(byte) {
         out.push(byte);
     } else {
         out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
