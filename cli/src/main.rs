@@ -1,2 +1,88 @@
 //! The one binary, `countersign`: wires a role together and runs it.
-fn main() {}
+
+mod args;
+mod failure;
+mod output;
+
+mod audit;
+mod explain;
+mod validate;
+
+mod child;
+mod house;
+mod run;
+
+use std::process::ExitCode;
+
+use access::Clock;
+use clap::{CommandFactory as _, Parser as _};
+use jiff::Timestamp;
+use serve::LogFormat;
+
+use args::{Cli, Command, Output};
+use failure::{Exit, Failure};
+use output::Printer;
+
+fn main() -> ExitCode {
+    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
+    let cli = Cli::parse();
+    let output = cli.global.output;
+    let format = if output == Output::Json { LogFormat::Json } else { LogFormat::Human };
+    serve::telemetry(format, &cli.global.log);
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(failure) => failure.report(output),
+    }
+}
+
+/// The machine's clock; everything below is told the time.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
+fn clock() -> Clock {
+    Clock::new(Timestamp::now)
+}
+
+fn dispatch(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
+    let printer = Printer::new(global.output);
+    match command {
+        Command::Proxy => run_async(house::proxy(validate::load(global.config())?, clock())),
+        Command::Run(run) => run_async(run::run(run, validate::load(global.config())?, clock())),
+        Command::Validate(validate) => {
+            let file = validate.file.as_deref().unwrap_or_else(|| global.config());
+            validate::run(file, validate.strict, &printer).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Explain(explain) => {
+            let settings = global.config_if_any().map(validate::load).transpose()?;
+            let printer = if explain.json { Printer::new(Output::Json) } else { printer };
+            explain::run(explain, settings.as_ref(), clock().now(), &printer).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Audit(audit) => {
+            let settings = validate::load(global.config())?;
+            run_async(async move { audit::run(audit, &settings, &printer).await.map(|()| ExitCode::SUCCESS) })
+        }
+        Command::Issuer => {
+            let settings = validate::load(global.config())?;
+            run_async(async move { house::issuer(&settings, clock(), &printer).await.map(|()| ExitCode::SUCCESS) })
+        }
+        Command::Schema => printer.line(&format!("{:#}", config::schema())).map(|()| ExitCode::SUCCESS),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Version => version(&printer).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn version(printer: &Printer) -> Result<(), Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    match printer.output() {
+        Output::Human => printer.line(&format!("countersign {version}")),
+        Output::Json => printer.json(&serde_json::json!({ "name": "countersign", "version": version })),
+    }
+}
+
+/// Runs what needs a runtime on one with a thread per core.
+fn run_async(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Other, format!("threads cannot be started: {error}")))?;
+    runtime.block_on(work)
+}

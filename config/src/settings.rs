@@ -75,6 +75,11 @@ impl Endpoints {
     pub fn of(&self, host: &str) -> Option<&Url> {
         self.0.iter().find(|(pattern, _)| pattern.matches(host)).map(|(_, url)| url)
     }
+
+    /// The host patterns, in order.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(pattern, _)| pattern.as_str())
+    }
 }
 
 /// The sidecar's settings.

@@ -1,0 +1,131 @@
+//! The command that `run` starts: its signals, its end.
+//!
+//! With a terminal the child shares our foreground process group, so Ctrl-C reaches it from the kernel; we only wait.
+//! Without one it gets a group of its own and every signal that we get is passed on. A second SIGTERM becomes SIGKILL.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+use crate::failure::{Exit, Failure};
+
+/// What a shell adds to the number of the signal that ended a command.
+const ENDED_BY_SIGNAL: i32 = 128;
+
+/// How long a command that is ended may take to do so.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A running command.
+pub(crate) struct Running {
+    child: Child,
+    /// Whether it leads a process group of its own.
+    own_group: bool,
+}
+
+/// Starts `command` with `variables` set over what it inherits, and `removed` taken away.
+pub(crate) fn start(
+    command: &[OsString],
+    variables: &[(String, String)],
+    removed: &[&str],
+) -> Result<Running, Failure> {
+    let (program, arguments) = command.split_first().expect("clap demands a command");
+    let own_group = !io::stdin().is_terminal();
+    let mut child = Command::new(program);
+    child.args(arguments).envs(variables.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
+    for name in removed {
+        child.env_remove(name);
+    }
+    if own_group {
+        child.process_group(0);
+    }
+    let failed = |error: io::Error| {
+        let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoCommand } else { Exit::NotExecutable };
+        Failure::new(exit, format!("cannot run {program:?}: {error}"))
+    };
+    Ok(Running { child: child.spawn().map_err(failed)?, own_group })
+}
+
+impl Running {
+    /// Passes signals on until the command has ended; gives the code that a shell would. When `abandoned` comes first,
+    /// the command is ended, for what it depends on is gone.
+    pub(crate) async fn wait(mut self, abandoned: impl Future<Output = ()>) -> Result<u8, Failure> {
+        tokio::pin!(abandoned);
+        let failed = |error: io::Error| Failure::new(Exit::Run, format!("cannot watch the command: {error}"));
+        let mut signals = Signals::new().map_err(failed)?;
+        let mut terminated = false;
+        loop {
+            tokio::select! {
+                status = self.child.wait() => return Ok(code(status.map_err(failed)?)),
+                () = &mut abandoned => return self.end().await,
+                signal = signals.next() => {
+                    let insisted = terminated && signal == Signal::TERM;
+                    terminated |= signal == Signal::TERM;
+                    self.pass_on(if insisted { Signal::KILL } else { signal });
+                }
+            }
+        }
+    }
+
+    /// Ends the command: asked first, killed if it does not listen.
+    async fn end(mut self) -> Result<u8, Failure> {
+        self.send(Signal::TERM);
+        if tokio::time::timeout(LAST_WORDS, self.child.wait()).await.is_err() {
+            self.send(Signal::KILL);
+        }
+        Err(Failure::new(Exit::Run, "the proxy ended before the command, which was ended too"))
+    }
+
+    fn pass_on(&self, signal: Signal) {
+        let from_the_terminal = signal == Signal::INT || signal == Signal::QUIT;
+        if self.own_group || !from_the_terminal {
+            self.send(signal);
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) else { return };
+        let sent = if self.own_group { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "the command is gone already");
+        }
+    }
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| ENDED_BY_SIGNAL + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// The signals that are passed on.
+struct Signals([(Signal, Stream); 6]);
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self([
+            (Signal::TERM, signal(SignalKind::terminate())?),
+            (Signal::INT, signal(SignalKind::interrupt())?),
+            (Signal::QUIT, signal(SignalKind::quit())?),
+            (Signal::HUP, signal(SignalKind::hangup())?),
+            (Signal::USR1, signal(SignalKind::user_defined1())?),
+            (Signal::USR2, signal(SignalKind::user_defined2())?),
+        ]))
+    }
+
+    async fn next(&mut self) -> Signal {
+        std::future::poll_fn(|context| {
+            for (signal, stream) in &mut self.0 {
+                if stream.poll_recv(context).is_ready() {
+                    return std::task::Poll::Ready(*signal);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+}

@@ -1,0 +1,279 @@
+//! `countersign explain`: what a request is, which grant decides about it, and why.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, BufWriter, Write as _};
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use access::{Assurance, Call, Caller, Context, Denial, Permit, SourceName, TargetName, decide};
+use cloud::aws::recognise::{Head, recognise, refine_with_body};
+use config::{Settings, Source};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::args::{Explain, Output};
+use crate::failure::{Exit, Failure};
+use crate::output::Printer;
+
+/// A line longer than this is no request head.
+const MAX_LINE: u64 = 1024 * 1024;
+
+/// One request, as a line of stdin says it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    method: String,
+    url: String,
+    #[serde(default)]
+    headers: BTreeMap<String, Values>,
+    /// The body of a query-protocol call, which may name the action.
+    #[serde(default)]
+    body: String,
+}
+
+/// A header may come once or more.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Values {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// The answer to one request.
+#[derive(Debug, Serialize)]
+struct Answer {
+    call: Option<Explained>,
+    decision: Decision,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<TargetName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<String>,
+}
+
+/// What the request is.
+#[derive(Debug, Serialize)]
+struct Explained {
+    cloud: access::Cloud,
+    service: String,
+    region: Option<String>,
+    action: Option<String>,
+    resource: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Decision {
+    Allowed,
+    Refused,
+    /// There is no call to decide about, or no config to decide by.
+    Undecided,
+}
+
+/// For whom, where, and when it is decided.
+struct Judge<'s> {
+    settings: Option<&'s Settings>,
+    from: Option<SourceName>,
+    to: Option<TargetName>,
+    context: Context,
+}
+
+/// Explains the request on the command line, or those on stdin.
+pub(crate) fn run(
+    explain: Explain,
+    settings: Option<&Settings>,
+    now: Timestamp,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let from = Some(explain.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    let context = Context { now: explain.at.unwrap_or(now), from };
+    let judge = Judge { settings, from: explain.from, to: explain.to, context };
+    judge.knows_its_names()?;
+    let (Some(method), Some(url)) = (explain.method, explain.url) else { return lines(&judge) };
+    let headers = explain.headers.iter().map(|header| header_of(header)).collect::<Result<_, _>>()?;
+    let answer = judge.answer(&Question { method, url, headers, body: String::new() });
+    match printer.output() {
+        Output::Json => printer.json(&answer),
+        Output::Human => printer.line(&answer.to_string()),
+    }
+}
+
+/// A line of JSON for each line of JSON, in order.
+fn lines(judge: &Judge<'_>) -> Result<(), Failure> {
+    let (mut input, mut output) = (io::stdin().lock(), BufWriter::new(io::stdout().lock()));
+    let failed = |error: io::Error| Failure::from_error(Exit::Other, &error);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if io::Read::take(&mut input, MAX_LINE).read_line(&mut line).map_err(failed)? == 0 {
+            return output.flush().map_err(failed);
+        }
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer = match serde_json::from_str(&line) {
+            Ok(question) => judge.answer(&question),
+            Err(error) => Answer::undecided(format!("the line is not a request: {error}")),
+        };
+        let written = serde_json::to_writer(&mut output, &answer).map_err(io::Error::from);
+        written.and_then(|()| output.write_all(b"\n")).map_err(failed)?;
+    }
+}
+
+fn header_of(text: &str) -> Result<(String, Values), Failure> {
+    let wrong = || {
+        Failure::new(Exit::Other, format!("{text:?} is not a header"))
+            .help("-H 'X-Amz-Target: DynamoDB_20120810.GetItem'")
+    };
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    Ok((name.trim().to_owned(), Values::One(value.trim().to_owned())))
+}
+
+impl Judge<'_> {
+    /// A name that the config does not have is an error before anything is read.
+    fn knows_its_names(&self) -> Result<(), Failure> {
+        let Some(settings) = self.settings else {
+            return match self.from.is_some() || self.to.is_some() {
+                true => Err(Failure::new(Exit::Config, "--from and --to need a config").help("add --config FILE")),
+                false => Ok(()),
+            };
+        };
+        let unknown =
+            |what, name: &str| Failure::new(Exit::NotFound, format!("there is no {what} {name:?} in the config"));
+        if let Some(from) =
+            self.from.as_ref().filter(|from| !settings.sources.iter().any(|source| source.name == **from))
+        {
+            return Err(unknown("source", from.as_str()));
+        }
+        match self.to.as_ref().filter(|to| settings.rules.target(to).is_none()) {
+            Some(to) => Err(unknown("target", to.as_str())),
+            None => Ok(()),
+        }
+    }
+
+    fn answer(&self, question: &Question) -> Answer {
+        match call_of(question) {
+            Ok(call) => self.decide(call),
+            Err(reason) => Answer::undecided(reason),
+        }
+    }
+
+    /// The first source and target for which a grant covers the call; otherwise what came nearest.
+    fn decide(&self, call: Call) -> Answer {
+        let Some(settings) = self.settings else {
+            return Answer { call: Some(call.into()), ..Answer::undecided("there is no config to decide by".into()) };
+        };
+        let sources =
+            settings.sources.iter().filter(|source| self.from.as_ref().is_none_or(|from| *from == source.name));
+        let callers: Vec<_> = sources.map(|source| Arc::new(caller_from(source))).collect();
+        let mut targets: Vec<_> = settings.rules.targets().map(|target| &target.name).collect();
+        targets.retain(|name| self.to.as_ref().is_none_or(|to| to == *name));
+        targets.sort_unstable();
+        let mut nearest: Option<Denial> = None;
+        for (target, caller) in targets.iter().flat_map(|target| callers.iter().map(move |caller| (*target, caller))) {
+            match decide(caller, (target, &call), &settings.rules, &self.context) {
+                Ok(permit) => return Answer::allowed(call, &permit),
+                Err(denial) => {
+                    let nearer = |known: &Denial| known.reason.nearness() >= denial.reason.nearness();
+                    nearest = nearest.filter(nearer).or(Some(denial));
+                }
+            }
+        }
+        let reason =
+            nearest.map_or_else(|| "the config has no source or no target".to_owned(), |denial| denial.to_string());
+        Answer { call: Some(call.into()), decision: Decision::Refused, reason, target: None, grant: None }
+    }
+}
+
+/// Somebody who fulfils the source's `match`.
+fn caller_from(source: &Source) -> Caller {
+    Caller {
+        subject: format!("a caller from source {}", source.name),
+        issuer: source.issuer.clone(),
+        sources: vec![source.name.clone()],
+        groups: source.groups.clone(),
+        roles: source.roles.clone(),
+        attributes: BTreeMap::new(),
+        assurance: Assurance::default(),
+        until: Timestamp::MAX,
+    }
+}
+
+fn call_of(question: &Question) -> Result<Call, String> {
+    let method =
+        Method::from_str(&question.method).map_err(|_| format!("{:?} is not an HTTP method", question.method))?;
+    let uri = Uri::from_str(&question.url).map_err(|error| format!("the URL cannot be read: {error}"))?;
+    let host = uri.host().ok_or("the URL names no host")?.to_ascii_lowercase();
+    let mut headers = HeaderMap::new();
+    for (name, values) in &question.headers {
+        let name = HeaderName::from_str(name).map_err(|_| format!("{name:?} is not a header's name"))?;
+        let values = match values {
+            Values::One(value) => std::slice::from_ref(value),
+            Values::Many(values) => values,
+        };
+        for value in values {
+            let value = HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is not one"))?;
+            headers.append(&name, value);
+        }
+    }
+    let head = Head { method: &method, uri: &uri, headers: &headers, host: &host };
+    let mut recognised = recognise(head).map_err(|error| error.to_string())?;
+    if recognised.body_decides && !question.body.is_empty() {
+        refine_with_body(&mut recognised.call, question.body.as_bytes());
+    }
+    Ok(recognised.call)
+}
+
+impl From<Call> for Explained {
+    fn from(call: Call) -> Self {
+        let Call { cloud, service, region, action, resource, method: _, host: _, path: _ } = call;
+        Self { cloud, service, region, action, resource }
+    }
+}
+
+impl Answer {
+    fn undecided(reason: String) -> Self {
+        Self { call: None, decision: Decision::Undecided, reason, target: None, grant: None }
+    }
+
+    fn allowed(call: Call, permit: &Permit) -> Self {
+        let (grant, target, caller) = (permit.grant(), permit.target(), permit.caller());
+        let reason = format!(
+            "grant {:?} covers it for {}, as {} for {:#}",
+            grant.name,
+            caller.subject,
+            target.role,
+            permit.session()
+        );
+        Self {
+            call: Some(call.into()),
+            decision: Decision::Allowed,
+            reason,
+            target: Some(target.name.clone()),
+            grant: Some(grant.name.to_string()),
+        }
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unknown = || "the wire does not tell".to_owned();
+        if let Some(call) = &self.call {
+            writeln!(f, "cloud     {}", call.cloud)?;
+            writeln!(f, "service   {}", call.service)?;
+            writeln!(f, "region    {}", call.region.clone().unwrap_or_else(unknown))?;
+            writeln!(f, "action    {}", call.action.clone().unwrap_or_else(unknown))?;
+            writeln!(f, "resource  {}", call.resource.clone().unwrap_or_else(unknown))?;
+        } else {
+            writeln!(f, "call      none that could be countersigned")?;
+        }
+        let decision = match self.decision {
+            Decision::Allowed => "allowed",
+            Decision::Refused => "refused",
+            Decision::Undecided => "undecided",
+        };
+        write!(f, "decision  {decision}: {}", self.reason)
+    }
+}

@@ -1,0 +1,116 @@
+//! The wiring: one config → a broker, a lease cache in front of it, a proxy in front of that, and the issuer's documents.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Clock;
+use broker::{Broker, issuer};
+use ca::Host;
+use config::Settings;
+use lease::Leases;
+use proxy::{Inherited, Parts, Proxy, authority};
+use serve::{Drained, Listener, Shutdown};
+
+use crate::failure::{Exit, Failure};
+use crate::output::Printer;
+
+/// Clouds fetch two documents now and then; more connections than this are not theirs.
+const ISSUER_CONNECTIONS: usize = 256;
+
+/// A sidecar with its embedded broker, sockets bound, files written.
+pub(crate) struct House {
+    proxy: Proxy<Broker>,
+    shutdown: Shutdown,
+}
+
+impl House {
+    /// Opens everything; what programs have in their environment already is `inherited`.
+    pub(crate) async fn open(settings: &Settings, clock: Clock, inherited: Inherited) -> Result<Self, Failure> {
+        let shutdown = Shutdown::new();
+        let lessor = Arc::new(open_broker(settings, clock.clone()).await?);
+        serve_issuer(settings, &lessor, &shutdown).await?;
+        let leases = Arc::new(Leases::new(lessor.clone(), clock.clone(), shutdown.clone()));
+        let others =
+            settings.endpoints.patterns().filter_map(|pattern| Host::parse(pattern.trim_start_matches("*.")).ok());
+        let root =
+            authority(&settings.proxy.ca, others, clock.now()).map_err(|e| Failure::from_error(Exit::Config, &e))?;
+        let parts = Parts { root, lessor, leases, clock, shutdown: shutdown.clone(), inherited };
+        let proxy = Proxy::bind(settings, parts).await.map_err(|error| cannot_start(&error))?;
+        Ok(Self { proxy, shutdown })
+    }
+
+    /// The proxy, to ask it what programs need.
+    pub(crate) const fn proxy(&self) -> &Proxy<Broker> {
+        &self.proxy
+    }
+
+    /// Says when to stop.
+    pub(crate) fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    /// Serves until the shutdown begins and everything has drained.
+    pub(crate) async fn run(self) -> Drained {
+        self.proxy.run().await
+    }
+}
+
+/// `countersign proxy`: runs until a signal.
+pub(crate) async fn proxy(settings: Settings, clock: Clock) -> Result<ExitCode, Failure> {
+    let house = House::open(&settings, clock, |_| None).await?;
+    let environment = settings.proxy.directory.join("program.env");
+    eprintln!("countersign: proxy on http://{}", house.proxy().local_addr());
+    eprintln!("countersign: programs need the variables in {}", environment.display());
+    let signals = tokio::spawn(serve::signals(house.shutdown()));
+    let drained = house.run().await;
+    signals.abort();
+    if let Drained::Cut(connections) = drained {
+        eprintln!("countersign: {connections} connections were still busy after the grace period and were cut");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `countersign issuer`: what must be found under the issuer URL, for whoever hosts it elsewhere.
+pub(crate) async fn issuer(settings: &Settings, clock: Clock, printer: &Printer) -> Result<(), Failure> {
+    let documents = open_broker(settings, clock).await?.issuer().documents();
+    printer.json(&serde_json::json!({
+        "issuer": settings.broker.issuer.as_str(),
+        "discovery": parsed(&documents.discovery)?,
+        "jwks": parsed(&documents.jwks)?,
+    }))
+}
+
+fn parsed(document: &str) -> Result<serde_json::Value, Failure> {
+    serde_json::from_str(document).map_err(|error| Failure::from_error(Exit::Other, &error))
+}
+
+async fn open_broker(settings: &Settings, clock: Clock) -> Result<Broker, Failure> {
+    Broker::open(settings, clock).await.map_err(|error| Failure::from_error(Exit::Other, &error))
+}
+
+/// Serves discovery and JWKS, and keeps the signing keys rotating, until the shutdown begins.
+async fn serve_issuer(settings: &Settings, broker: &Arc<Broker>, shutdown: &Shutdown) -> Result<(), Failure> {
+    let tls =
+        settings.broker.tls.as_ref().map(|files| serve::server_config(&files.certificate, &files.key)).transpose();
+    let tls = tls.map_err(|error| Failure::from_error(Exit::Config, &error))?;
+    let listener = Listener::bind(settings.broker.listen, ISSUER_CONNECTIONS).await;
+    let listener = listener.map_err(|error| Failure::from_error(Exit::Network, &error))?;
+    shutdown.spawn(serve::router(listener, issuer::routes(&broker.issuer()), tls, shutdown.clone()));
+    let (broker, stopping) = (broker.clone(), shutdown.clone());
+    shutdown.spawn(async move {
+        tokio::select! {
+            () = broker.tend() => {}
+            () = stopping.begun() => {}
+        }
+    });
+    Ok(())
+}
+
+fn cannot_start(error: &proxy::BindError) -> Failure {
+    let exit = if matches!(error, proxy::BindError::Listen(_)) { Exit::Network } else { Exit::Other };
+    Failure::from_error(exit, error)
+}
+
+/// How long what runs may take to end after the command that `run` started has ended.
+pub(crate) const AFTER_THE_COMMAND: Duration = Duration::from_secs(2);
