@@ -1,1 +1,53 @@
 //! The sidecar: every outbound call, from the program's socket to the cloud.
+//!
+//! ```text
+//! accept → intercept → classify → identify → lease (authorise + credential) → sign → forward → record
+//! ```
+//!
+//! It decides nothing and keeps no credential: [`lease`] does, and what is lent there proves that it may be used.
+//! What is not a call to a cloud goes through as it came, and is counted.
+
+mod proxy;
+
+mod authority;
+mod program;
+
+mod app;
+
+mod accept;
+mod destination;
+mod intercept;
+mod tunnel;
+
+mod connection;
+mod framing;
+mod guard;
+mod head;
+mod ledger;
+mod silence;
+
+mod pipeline;
+
+mod aim;
+mod classify;
+mod expect;
+mod identify;
+mod sign;
+
+mod answer;
+mod body;
+mod hop;
+mod upstream;
+
+mod refuse;
+mod trouble;
+
+mod ids;
+mod metrics;
+mod record;
+mod reporter;
+
+pub use authority::{AuthorityError, authority};
+pub use metrics::{Counter, Metrics};
+pub use program::{Inherited, ProgramError};
+pub use proxy::{BindError, Parts, Proxy};

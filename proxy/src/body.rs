@@ -1,0 +1,124 @@
+//! What a request's body is on its way up: streamed as it comes, signed again chunk by chunk, or held whole.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use cloud::aws::body::{ResignBody, ResignError};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::expect::Gate;
+
+/// The program's body, counted, and held back while its gate is closed.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    incoming: Incoming,
+    gate: Option<Gate>,
+    carried: Option<Arc<AtomicU64>>,
+}
+
+/// A request's body. The kinds are few and known, so nothing is boxed.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// There is none.
+    Empty,
+    /// As the program sends it.
+    Streamed(Upload),
+    /// Its chunk signatures replaced by ours.
+    Resigned(Box<ResignBody<Upload>>),
+    /// Read to its end, because its hash had to be known.
+    Held(Option<Bytes>),
+}
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The program went away, or broke HTTP's framing.
+    #[error("the program's body ended early")]
+    Program(#[source] hyper::Error),
+    /// Its chunks are not signed as its head is.
+    #[error("the program's body is not signed as its head is")]
+    Resign(#[source] ResignError<hyper::Error>),
+}
+
+impl Upload {
+    /// Takes the program's body; its bytes are added to `carried`.
+    pub(crate) const fn new(incoming: Incoming, gate: Option<Gate>, carried: Option<Arc<AtomicU64>>) -> Self {
+        Self { incoming, gate, carried }
+    }
+
+    /// The same without its gate: reading it tells the program to go on.
+    pub(crate) fn ungated(self) -> Self {
+        Self { gate: None, ..self }
+    }
+
+    /// As the program sends it.
+    pub(crate) fn streamed(self) -> RequestBody {
+        if self.is_end_stream() { RequestBody::Empty } else { RequestBody::Streamed(self) }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(gate.poll_open(cx));
+            self.gate = None;
+        }
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let (Some(data), Some(carried)) = (frame.data_ref(), &self.carried)
+        {
+            carried.fetch_add(data.len() as u64, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Streamed(upload) => Pin::new(upload).poll_frame(cx).map_err(BodyError::Program),
+            Self::Resigned(resigned) => Pin::new(resigned.as_mut()).poll_frame(cx).map_err(|error| match error {
+                ResignError::Client(error) => BodyError::Program(error),
+                ResignError::Chunk(_) | ResignError::HttpTrailers => BodyError::Resign(error),
+            }),
+            Self::Held(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty | Self::Held(None) => true,
+            Self::Held(Some(bytes)) => bytes.is_empty(),
+            Self::Streamed(upload) => upload.is_end_stream(),
+            Self::Resigned(resigned) => resigned.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty | Self::Held(None) => SizeHint::with_exact(0),
+            Self::Held(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Streamed(upload) => upload.size_hint(),
+            Self::Resigned(resigned) => resigned.size_hint(),
+        }
+    }
+}

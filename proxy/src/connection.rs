@@ -1,0 +1,57 @@
+//! Requests of one connection, one after the other (HTTP/1.1).
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use lease::Lessor;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::aim::Aim;
+use crate::app::App;
+use crate::guard::Guard;
+use crate::head::MAX_HEADERS;
+use crate::pipeline::Conversation;
+use crate::refuse::with_causes;
+use crate::upstream::Slot;
+
+/// Bytes read ahead, and of an answer that waits for a slow program, per connection.
+const MAX_BUFFER: usize = 128 * 1024;
+
+/// Where the requests of a connection come through, and where the line upstream is kept for them.
+pub(crate) type Way = (Option<Aim>, Arc<Slot>);
+
+/// Serves requests until either side has had enough. `held`: what was read of them already.
+pub(crate) async fn serve<I, L>(io: I, held: BytesMut, (app, peer): (Arc<App<L>>, IpAddr), way: Way)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    L: Lessor,
+{
+    let guard = Guard::new(io, held, app.patience());
+    let shutdown = app.shutdown.clone();
+    let conversation = Arc::new(Conversation::new(app, peer, way, guard.ledger()));
+    let service = service_fn(move |request| {
+        let conversation = conversation.clone();
+        async move { Ok::<_, Infallible>(conversation.answer(request).await) }
+    });
+    let requests = http1::Builder::new()
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(TokioIo::new(guard), service);
+    let mut requests = pin!(requests);
+    let ended = tokio::select! {
+        ended = requests.as_mut() => ended,
+        () = shutdown.begun() => {
+            requests.as_mut().graceful_shutdown();
+            requests.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(cause = with_causes(&error), "connection of a program ended early");
+    }
+}

@@ -1,0 +1,250 @@
+//! After `CONNECT`: TLS to a cloud is intercepted, clear-text HTTP is read, all else is tunnelled.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use access::{Refusal, RefusalCode};
+use bytes::{Buf, BytesMut};
+use ca::Host;
+use lease::Lessor;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::accept::refuse_connect;
+use crate::aim::{Aim, Kind};
+use crate::app::App;
+use crate::connection;
+use crate::destination::{Destination, Scheme};
+use crate::refuse::with_causes;
+use crate::trouble::unreachable;
+use crate::tunnel::{Carried, carry};
+
+const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection Established\r\n\r\n";
+
+/// Longest HTTP method that is taken for one, its space included.
+const LONGEST_METHOD: usize = 16;
+
+/// What is spoken inside a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    /// A TLS record that holds a handshake.
+    Tls,
+    /// An HTTP method and a space: undici asks for a tunnel for `http://`, too.
+    Http,
+    /// Anything else.
+    Unknown,
+}
+
+/// Which HTTP was agreed on in the handshake (RFC 7301). HTTP/2 will be the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+}
+
+/// A program's connection, and what was read of it ahead.
+type Program = (TcpStream, BytesMut);
+
+/// Serves a connection that asked for a tunnel to `destination`.
+pub(crate) async fn connect<L: Lessor>(caller: (Arc<App<L>>, IpAddr), program: Program, destination: Destination) {
+    let aim = Aim::at(destination, &caller.0.endpoints);
+    match aim.kind {
+        Kind::Cloud => to_cloud(caller, program, aim).await,
+        Kind::Elsewhere => elsewhere(caller, program, aim).await,
+    }
+}
+
+async fn to_cloud<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (mut program, mut held): Program, aim: Aim) {
+    let app = &caller.0;
+    let host = Host::parse(&aim.destination.host).map_err(|error| error.to_string());
+    let tls = match host.and_then(|host| app.tls.for_host(host).map_err(|error| with_causes(&error))) {
+        Ok(tls) => tls,
+        Err(cause) => {
+            let refusal = Refusal::new(RefusalCode::NotSupported, format!("{} cannot be intercepted: {cause}", aim.destination));
+            return refuse_connect(app, &mut program, &refusal).await;
+        }
+    };
+    if program.write_all(ESTABLISHED).await.is_err() {
+        return;
+    }
+    let first = tokio::time::timeout(app.patience().head, first_words(&mut program, &mut held)).await;
+    match first {
+        Ok(Ok(Spoken::Tls)) => intercept(caller, (program, held), (aim, tls)).await,
+        Ok(Ok(Spoken::Http)) => in_clear(caller, (program, held), &aim.destination).await,
+        Ok(Ok(Spoken::Unknown)) => match app.upstreams.dialer().tcp(&aim.origin).await {
+            Ok(tcp) => tunnel(app, (program, held), tcp).await,
+            Err(error) => tracing::debug!(cause = with_causes(&error), "tunnel leads nowhere"),
+        },
+        Ok(Err(error)) => tracing::debug!(%error, "the program left its tunnel"),
+        Err(_) => tracing::debug!("nothing was said in a tunnel"),
+    }
+}
+
+/// The program's handshake and, meanwhile, the line to the destination.
+async fn intercept<L: Lessor>(
+    (app, peer): (Arc<App<L>>, IpAddr),
+    (program, held): Program,
+    (aim, tls): (Aim, Arc<ServerConfig>),
+) {
+    let slot = app.upstreams.slot();
+    let handshake = TlsAcceptor::from(tls).accept(Rewound { io: program, held });
+    let handshake = tokio::time::timeout(app.patience().head, handshake);
+    match app.upstreams.prepare(&slot, &aim.origin, handshake).await {
+        Ok(Ok(program)) => match protocol(&program) {
+            Protocol::Http1 => connection::serve(program, BytesMut::new(), (app, peer), (Some(aim), slot)).await,
+        },
+        Ok(Err(error)) => {
+            tracing::info!(destination = %aim.destination, %error, "TLS handshake of a program failed; does it trust our root?");
+        }
+        Err(_) => tracing::debug!("TLS handshake of a program took too long"),
+    }
+}
+
+/// Only what our side offered can have been agreed on.
+const fn protocol(_: &TlsStream<Rewound>) -> Protocol {
+    Protocol::Http1
+}
+
+async fn in_clear<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (program, held): Program, destination: &Destination) {
+    let aim = Aim::at(destination.over(Scheme::Http), &caller.0.endpoints);
+    let slot = caller.0.upstreams.slot();
+    connection::serve(program, held, caller, (Some(aim), slot)).await;
+}
+
+/// A tunnel to somewhere else. Whoever speaks first decides: a program that speaks clear-text HTTP is read, because
+/// placeholders must not leave through it; a destination that speaks first is no web server.
+async fn elsewhere<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (mut program, mut held): Program, aim: Aim) {
+    let app = &caller.0;
+    let destination = match app.upstreams.dialer().tcp(&aim.origin).await {
+        Ok(tcp) => tcp,
+        Err(error) => return refuse_connect(app, &mut program, &unreachable(&error)).await,
+    };
+    if program.write_all(ESTABLISHED).await.is_err() {
+        return;
+    }
+    let spoken = tokio::select! {
+        spoken = first_words(&mut program, &mut held) => spoken,
+        ready = destination.readable() => ready.map(|()| Spoken::Unknown),
+        () = tokio::time::sleep(app.idle()) => return,
+    };
+    match spoken {
+        Ok(Spoken::Http) => in_clear(caller, (program, held), &aim.destination).await,
+        Ok(Spoken::Tls | Spoken::Unknown) => tunnel(app, (program, held), destination).await,
+        Err(error) => tracing::debug!(%error, "the program left its tunnel"),
+    }
+}
+
+async fn tunnel<L>(app: &App<L>, (program, held): Program, destination: TcpStream) {
+    app.metrics.tunnels.add(1);
+    let mut program = Rewound { io: program, held };
+    match carry(&mut program, destination, app.idle()).await {
+        Ok(Carried { up, down }) => {
+            app.metrics.bytes_up.add(up);
+            app.metrics.bytes_down.add(down);
+        }
+        Err(error) => tracing::debug!(%error, "tunnel broke"),
+    }
+}
+
+/// Reads until it is clear what is spoken. Cancelling loses nothing: what was read is in `held`.
+async fn first_words(program: &mut TcpStream, held: &mut BytesMut) -> io::Result<Spoken> {
+    loop {
+        if let Some(spoken) = spoken(held) {
+            return Ok(spoken);
+        }
+        if program.read_buf(held).await? == 0 {
+            return Ok(Spoken::Unknown);
+        }
+    }
+}
+
+fn spoken(bytes: &[u8]) -> Option<Spoken> {
+    /// `handshake(22)` of TLS 1.x (RFC 8446 §5.1), which no HTTP method begins with.
+    const HANDSHAKE: u8 = 22;
+    match bytes.first() {
+        None => None,
+        Some(&HANDSHAKE) => Some(Spoken::Tls),
+        Some(_) => match bytes.iter().position(|b| !b.is_ascii_uppercase()) {
+            Some(end @ 1..) if bytes[end] == b' ' && end < LONGEST_METHOD => Some(Spoken::Http),
+            None if bytes.len() < LONGEST_METHOD => None,
+            Some(_) | None => Some(Spoken::Unknown),
+        },
+    }
+}
+
+/// A connection with the bytes that were read ahead put back in front.
+#[derive(Debug)]
+struct Rewound {
+    io: TcpStream,
+    held: BytesMut,
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let now = self.held.len().min(buf.remaining());
+        buf.put_slice(&self.held[..now]);
+        self.held.advance(now);
+        if self.held.is_empty() {
+            self.held = BytesMut::new(); // gives the memory back
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_words_tell_what_is_spoken() {
+        for (bytes, expected) in [
+            (&b""[..], None),
+            (b"\x16\x03\x01", Some(Spoken::Tls)),
+            (b"G", None),
+            (b"GET", None),
+            (b"GET ", Some(Spoken::Http)),
+            (b"PROPFIND /", Some(Spoken::Http)),
+            (b"SSH-2.0-OpenSSH", Some(Spoken::Unknown)),
+            (b"get /", Some(Spoken::Unknown)),
+            (b" GET", Some(Spoken::Unknown)),
+            (b"AAAAAAAAAAAAAAAAAAAAAAAA", Some(Spoken::Unknown)),
+            (b"\x00\x00", Some(Spoken::Unknown)),
+        ] {
+            assert_eq!(spoken(bytes), expected, "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One request, from its head to its answer.
+//!
+//! ```text
+//! accept → intercept → classify → identify → lease (authorise + credential) → sign → forward → record
+//! ```
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use access::{Refusal, RefusalCode};
+use cloud::aws::recognise::refine_with_body;
+use http::header::{CONNECTION, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use lease::{Ask, Lessor};
+
+use crate::aim::{Aim, Kind};
+use crate::answer::{AnswerBody, relay};
+use crate::app::App;
+use crate::body::{RequestBody, Upload};
+use crate::classify::{Class, Placeheld};
+use crate::expect::{self, Gate};
+use crate::hop;
+use crate::ledger::Ledger;
+use crate::record::Entry;
+use crate::refuse::Dialect;
+use crate::sign::{By, prove, sign};
+use crate::trouble;
+use crate::upstream::{Answered, Slot};
+
+/// One connection of a program, and what its requests have in common.
+#[derive(Debug)]
+pub(crate) struct Conversation<L> {
+    app: Arc<App<L>>,
+    peer: IpAddr,
+    /// Where the tunnel leads that the requests come through; without one, each says it itself.
+    inside: Option<Aim>,
+    slot: Arc<Slot>,
+    ledger: Arc<Ledger>,
+    asked: AtomicU64,
+}
+
+/// Why a request gets no answer of its destination's.
+#[derive(Debug, Clone)]
+pub(crate) enum Stop {
+    /// It is refused.
+    Refused(Refusal),
+    /// It came on a connection that is for another host.
+    Misdirected(Refusal),
+    /// It was sent, and then the destination failed.
+    Broken(Refusal),
+    /// Its program went away.
+    Left(String),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<L: Lessor> Conversation<L> {
+    pub(crate) fn new(app: Arc<App<L>>, peer: IpAddr, (inside, slot): (Option<Aim>, Arc<Slot>), ledger: Arc<Ledger>) -> Self {
+        Self { app, peer, inside, slot, ledger, asked: AtomicU64::new(0) }
+    }
+
+    /// Answers one request, whatever happens.
+    pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<AnswerBody> {
+        let mut entry = self.open();
+        let has_body = !request.body().is_end_stream();
+        let waits = has_body && expect::is_expected(request.headers());
+        let gate = waits.then(|| Gate::before(&mut request));
+        let (mut head, incoming) = request.into_parts();
+        let upload = Upload::new(incoming, gate, has_body.then(|| entry.carried_up()));
+        let hint = Dialect::hinted(&head);
+
+        let aim = self.aim(&mut head);
+        let answered = match &aim {
+            Ok(aim) => self.run(head, upload, aim, &mut entry).await,
+            Err(stop) => Err(stop.clone()),
+        };
+        let reads_on = !waits || entry.has_carried_up();
+        let mut answer = match answered {
+            Ok(answered) => relay(answered, self.slot.clone(), entry).await,
+            Err(stop) => trouble::answer(stop, (aim.ok().as_ref().or(self.inside.as_ref()), hint), entry),
+        };
+        let is_ours = matches!(answer.body(), AnswerBody::Text(_));
+        if has_body && (is_ours || !reads_on) {
+            // The program's body, if it still comes, is read by nobody.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    /// The sentence: classified, countersigned or passed on, forwarded.
+    async fn run(&self, head: Parts, body: Upload, aim: &Aim, entry: &mut Entry) -> Result<Answered, Stop> {
+        let app = &*self.app;
+        let request = match self.classify(&head, aim)? {
+            Class::Placeheld(call) => self.countersign(head, body, *call, entry).await?,
+            Class::Unsigned(call) => {
+                if let Some(call) = call {
+                    entry.call(*call);
+                }
+                pass_on(head, body)
+            }
+            Class::Elsewhere => {
+                entry.only_counted();
+                pass_on(head, body)
+            }
+        };
+        app.upstreams.send(request, &aim.origin, &self.slot).await.map_err(|error| trouble::unanswered(&error))
+    }
+
+    fn classify(&self, head: &Parts, aim: &Aim) -> Result<Class, Refusal> {
+        let classifier = &self.app.classifier;
+        match aim.kind {
+            Kind::Cloud => classifier.classify(head, &aim.destination.host, self.app.clock.now()),
+            Kind::Elsewhere => classifier.refuse_astray(head).map(|()| Class::Elsewhere),
+        }
+    }
+
+    /// identify → lease → sign.
+    async fn countersign(
+        &self,
+        mut head: Parts,
+        body: Upload,
+        placeheld: Placeheld,
+        entry: &mut Entry,
+    ) -> Result<Request<RequestBody>, Stop> {
+        let app = &*self.app;
+        let Placeheld { mut call, target, check, body_decides } = placeheld;
+        entry.target(target.clone());
+        entry.call(call.clone());
+        let proven = prove(&mut head, check, body, app.limits.held_body_bytes).await?;
+        if body_decides {
+            refine_with_body(&mut call, proven.held().map_or(&[], |held| held));
+            entry.call(call.clone());
+        }
+
+        let evidence = app.identity.evidence()?;
+        let ask = Ask { evidence, target, call: call.clone(), from: Some(self.peer), request: entry.id() };
+        let lease = app.leases.obtain(ask).await?;
+        entry.lease(lease.clone());
+
+        hop::strip_request(&mut head.headers);
+        let by = By { lease: &lease, keys: app.classifier.keys(), now: app.clock.now() };
+        let signed = sign(&mut head, proven, &call, by)?;
+        Ok(Request::from_parts(head, signed.body()))
+    }
+
+    fn aim(&self, head: &mut Parts) -> Result<Aim, Stop> {
+        let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        if let Some(why) = self.ledger.refused(number) {
+            return Err(Stop::Refused(Refusal::new(RefusalCode::RequestMalformed, why.to_string())));
+        }
+        match &self.inside {
+            Some(aim) => aim.check_inside(head).map(|()| aim.clone()),
+            None => Aim::of_absolute(head, &self.app.endpoints),
+        }
+    }
+
+    fn open(&self) -> Box<Entry> {
+        let now = self.app.clock.now();
+        Box::new(Entry::open((self.app.ids.next(now), now), self.ledger.clone(), self.app.reporter.clone()))
+    }
+}
+
+/// A request that carries nothing of ours goes on as it is.
+fn pass_on(mut head: Parts, body: Upload) -> Request<RequestBody> {
+    hop::strip_request(&mut head.headers);
+    Request::from_parts(head, body.streamed())
+}

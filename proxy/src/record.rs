@@ -1,0 +1,167 @@
+//! The record of one request: opened when its head is read, closed whatever happens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use access::{Call, Lease, Outcome, Record, Refusal, RequestId, TargetName};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use crate::ledger::Ledger;
+use crate::reporter::Reporter;
+
+/// A record that is not closed yet. Dropping it closes it: as it was decided, or as broken off.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    id: RequestId,
+    at: Timestamp,
+    began: Instant,
+    target: Option<TargetName>,
+    lease: Option<Arc<Lease>>,
+    call: Option<Call>,
+    ending: Ending,
+    is_for_the_book: bool,
+    carried_up: Option<Arc<AtomicU64>>,
+    bytes_down: u64,
+    ledger: Arc<Ledger>,
+    reporter: Reporter,
+}
+
+/// What will be said if the record is closed now.
+#[derive(Debug)]
+enum Ending {
+    /// Nothing is decided yet: whoever drops the request now is the program.
+    Open,
+    /// The destination has answered with this status, and its body is not whole yet.
+    Answered(u16),
+    Whole(u16),
+    Refused(Refusal),
+    Broken(String),
+}
+
+impl Entry {
+    /// Opens a record.
+    pub(crate) fn open((id, at): (RequestId, Timestamp), ledger: Arc<Ledger>, reporter: Reporter) -> Self {
+        Self {
+            id,
+            at,
+            began: Instant::now(),
+            target: None,
+            lease: None,
+            call: None,
+            ending: Ending::Open,
+            is_for_the_book: true,
+            carried_up: None,
+            bytes_down: 0,
+            ledger,
+            reporter,
+        }
+    }
+
+    /// The request's id.
+    pub(crate) const fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// What it would do.
+    pub(crate) fn call(&mut self, call: Call) {
+        self.call = Some(call);
+    }
+
+    /// What it would do, as far as that is known.
+    pub(crate) const fn called(&self) -> Option<&Call> {
+        self.call.as_ref()
+    }
+
+    /// It is no cloud's business: it is counted, and the audit book does not hear of it unless it is refused.
+    pub(crate) const fn only_counted(&mut self) {
+        self.is_for_the_book = false;
+    }
+
+    /// What its placeholder stands for.
+    pub(crate) fn target(&mut self, target: TargetName) {
+        self.target = Some(target);
+    }
+
+    /// What it is countersigned with.
+    pub(crate) fn lease(&mut self, lease: Arc<Lease>) {
+        self.lease = Some(lease);
+    }
+
+    /// Where its body's bytes are counted.
+    pub(crate) fn carried_up(&mut self) -> Arc<AtomicU64> {
+        self.carried_up.get_or_insert_default().clone()
+    }
+
+    /// Whether bytes of its body were sent on.
+    pub(crate) fn has_carried_up(&self) -> bool {
+        self.carried_up.as_ref().is_some_and(|carried| carried.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Bytes of the answer's body went down.
+    pub(crate) const fn carry_down(&mut self, bytes: u64) {
+        self.bytes_down += bytes;
+    }
+
+    /// The answer's head is here.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.ending = Ending::Answered(status);
+    }
+
+    /// The answer is whole.
+    pub(crate) fn whole(&mut self) {
+        if let Ending::Answered(status) = self.ending {
+            self.ending = Ending::Whole(status);
+        }
+    }
+
+    /// It is refused; what broke off before stays the reason.
+    pub(crate) fn refused(&mut self, refusal: Refusal) {
+        if matches!(self.ending, Ending::Open) {
+            self.ending = Ending::Refused(refusal);
+        }
+    }
+
+    /// It broke off.
+    pub(crate) fn broken(&mut self, message: String) {
+        self.ending = Ending::Broken(message);
+    }
+
+    fn close(&mut self) -> Record {
+        let permit = self.lease.as_ref().map(|lease| lease.permit());
+        let outcome = match std::mem::replace(&mut self.ending, Ending::Open) {
+            Ending::Whole(status) if permit.is_some() => Outcome::Countersigned { status },
+            Ending::Whole(status) => Outcome::Passed { status },
+            Ending::Refused(Refusal { code, message, .. }) => Outcome::Refused { code, message },
+            Ending::Broken(message) => Outcome::Broken { message },
+            Ending::Answered(_) => Outcome::Broken { message: "the program left before the answer was whole".into() },
+            Ending::Open => Outcome::Broken { message: "the program left before there was an answer".into() },
+        };
+        Record {
+            id: self.id,
+            at: self.at,
+            caller: permit.map(|permit| permit.caller().subject.clone()),
+            target: self.target.take(),
+            role: permit.map(|permit| permit.target().role.clone()),
+            grant: permit.map(|permit| permit.grant().name.clone()),
+            lease: self.lease.as_ref().map(|lease| lease.id()),
+            call: self.call.take(),
+            outcome,
+            bytes_up: self.carried_up.as_ref().map_or(0, |carried| carried.load(Ordering::Relaxed)),
+            bytes_down: self.bytes_down,
+            took: SignedDuration::try_from(self.began.elapsed()).unwrap_or(SignedDuration::MAX),
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let is_refused = matches!(self.ending, Ending::Refused(_));
+        let record = self.close();
+        self.ledger.answer_ended();
+        self.reporter.count(&record);
+        if self.is_for_the_book || is_refused {
+            self.reporter.file(record);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Access records on their way to the lessor: a bounded queue, batches, and patience.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Record;
+use lease::Lessor;
+use tokio::sync::mpsc;
+
+use crate::metrics::Metrics;
+
+/// Records that wait at once: some seconds of a busy sidecar. A record has about half a kilobyte.
+const QUEUE: usize = 16_384;
+
+/// Records handed over at once.
+const BATCH: usize = 512;
+
+/// How long the first record of a batch waits for others: what `audit tail` may lag behind.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// First and longest pause between two attempts to hand a batch over.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// One in so many dropped records is logged, so that a full queue does not fill the log as well.
+const LOG_EVERY: u64 = 1000;
+
+/// Where records are filed. Filing never waits: a request must not be slower because the audit is.
+#[derive(Debug, Clone)]
+pub(crate) struct Reporter {
+    queue: mpsc::Sender<Record>,
+    metrics: Arc<Metrics>,
+}
+
+/// The other end.
+#[derive(Debug)]
+pub(crate) struct Filed {
+    queue: mpsc::Receiver<Record>,
+    /// Taken from the queue and not handed over yet.
+    batch: Vec<Record>,
+    metrics: Arc<Metrics>,
+}
+
+/// Both ends of the queue.
+pub(crate) fn queue(metrics: &Arc<Metrics>) -> (Reporter, Filed) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    (Reporter { queue: sender, metrics: metrics.clone() }, Filed { queue: receiver, batch: Vec::new(), metrics: metrics.clone() })
+}
+
+impl Reporter {
+    /// Counts a closed record.
+    pub(crate) fn count(&self, record: &Record) {
+        self.metrics.count(&record.outcome, record.bytes_up, record.bytes_down);
+    }
+
+    /// Files a closed record.
+    pub(crate) fn file(&self, record: Record) {
+        if self.queue.try_send(record).is_err() {
+            let before = self.metrics.records_dropped.value();
+            self.metrics.records_dropped.add(1);
+            if before.is_multiple_of(LOG_EVERY) {
+                tracing::error!(dropped = before + 1, "access records are lost: their queue is full");
+            }
+        }
+    }
+}
+
+impl Filed {
+    /// Hands records over until every [`Reporter`] is gone and the queue is empty. A batch that the lessor does not take
+    /// is tried again until it does; meanwhile the queue fills.
+    pub(crate) async fn report<L: Lessor>(&mut self, lessor: &L) {
+        while self.queue.recv_many(&mut self.batch, BATCH).await > 0 {
+            if self.batch.len() < BATCH && !self.queue.is_closed() {
+                tokio::time::sleep(GATHER).await;
+            }
+            while self.batch.len() < BATCH
+                && let Ok(record) = self.queue.try_recv()
+            {
+                self.batch.push(record);
+            }
+            hand_over(lessor, &self.batch).await;
+            self.batch.clear();
+        }
+    }
+
+    /// Gives up on what is left, and says how much that is.
+    pub(crate) fn give_up(&mut self) {
+        self.queue.close();
+        let mut left = self.batch.len() as u64;
+        while self.queue.try_recv().is_ok() {
+            left += 1;
+        }
+        if left > 0 {
+            self.metrics.records_dropped.add(left);
+            tracing::error!(left, "access records are lost: the lessor did not take them before the end");
+        }
+    }
+}
+
+async fn hand_over<L: Lessor>(lessor: &L, batch: &[Record]) {
+    let (mut pause, longest) = PAUSE;
+    while let Err(error) = lessor.report(batch.to_vec()).await {
+        tracing::warn!(%error, records = batch.len(), "access records are not stored yet; trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(longest);
+    }
+}

@@ -1,0 +1,153 @@
+//! Puts the lease's signature in the place of the placeholder's, on the head and, where it carries one, on the body.
+
+use access::{Call, Credential, Lease, Refusal, RefusalCode};
+use bytes::{Bytes, BytesMut};
+use cloud::aws::body::ResignBody;
+use cloud::aws::chunk::{Framing, Resigner};
+use cloud::aws::key::SigningKeys;
+use cloud::aws::payload::Payload;
+use cloud::aws::sign::{SignError, Signer, countersign};
+use cloud::aws::verify::{Check, Verified};
+use http::header::{EXPECT, TRANSFER_ENCODING};
+use http::request::Parts;
+use http_body::Body;
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+
+use crate::body::{RequestBody, Upload};
+use crate::classify::unverified;
+
+/// A request whose signature is verified, and what is to become of its body.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    verified: Verified,
+    payload: Payload,
+    body: ProvenBody,
+}
+
+/// The body of a verified request.
+#[derive(Debug)]
+enum ProvenBody {
+    /// Still with the program.
+    Streamed(Upload),
+    /// Here, because the signature covers a hash that the head does not say.
+    Held(Bytes),
+}
+
+/// Finishes the verification of a request. A body is read only where its hash is needed and the head does not say it:
+/// at most `limit` bytes of it.
+pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, limit: usize) -> Result<Proven, Refusal> {
+    match check {
+        Check::Verified(verified) => {
+            let declared = Payload::declared(&head.headers).map_err(|error| unverified(&error.into()))?;
+            // Without a declaration the check would have waited for the body.
+            let payload = declared.ok_or_else(|| unverified(&cloud::aws::verify::VerifyError::Mismatch))?;
+            Ok(Proven { verified, payload, body: ProvenBody::Streamed(body) })
+        }
+        Check::Pending(pending) => {
+            let held = hold(body.ungated(), limit).await?;
+            // The program was told to go on by our reading; the destination gets head and body together.
+            head.headers.remove(EXPECT);
+            head.headers.remove(TRANSFER_ENCODING);
+            let payload = Payload::of(&held);
+            let verified = pending.finish(&payload).map_err(|error| unverified(&error))?;
+            Ok(Proven { verified, payload, body: ProvenBody::Held(held) })
+        }
+    }
+}
+
+/// With what a call is signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct By<'a> {
+    pub(crate) lease: &'a Lease,
+    pub(crate) keys: &'a SigningKeys,
+    /// The time at the cloud. AWS's clock is taken to be ours; an offset learned from its answers will be added here.
+    pub(crate) now: Timestamp,
+}
+
+/// Puts the lease's signature on a proven call. The head is final then; the body is made by what comes back.
+pub(crate) fn sign(head: &mut Parts, proven: Proven, call: &Call, by: By<'_>) -> Result<Signed, Refusal> {
+    let Proven { verified, payload, body } = proven;
+    let Credential::Aws(credential) = by.lease.credential();
+    let malformed = |error: &dyn std::error::Error| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
+    let region = call.region.as_deref().ok_or_else(|| malformed(&NoRegion))?;
+    let framing = Framing::declared(&head.headers, &payload).map_err(|error| malformed(&error))?;
+    let signer = Signer { credential, keys: by.keys, region, service: &call.service };
+    let signed = countersign(head, &payload, &signer, by.now).map_err(|error| unsigned(&error))?;
+    let resigner = framing.map(|framing| Resigner::new(verified.into_chain(), signed.into_chain(), framing));
+    Ok(Signed { body, resigner })
+}
+
+/// A call whose head is signed.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    body: ProvenBody,
+    resigner: Option<Resigner>,
+}
+
+impl Proven {
+    /// The whole body, if it had to be read.
+    pub(crate) const fn held(&self) -> Option<&Bytes> {
+        match &self.body {
+            ProvenBody::Held(bytes) => Some(bytes),
+            ProvenBody::Streamed(_) => None,
+        }
+    }
+}
+
+impl Signed {
+    /// The body to send.
+    pub(crate) fn body(self) -> RequestBody {
+        match (self.body, self.resigner) {
+            (ProvenBody::Held(bytes), _) => RequestBody::Held(Some(bytes)),
+            (ProvenBody::Streamed(upload), None) => upload.streamed(),
+            (ProvenBody::Streamed(upload), Some(resigner)) => {
+                RequestBody::Resigned(Box::new(ResignBody::new(upload, resigner)))
+            }
+        }
+    }
+}
+
+/// The scope of every signature names a region, so this does not happen to a call that was verified.
+#[derive(Debug, thiserror::Error)]
+#[error("the call names no region to sign for")]
+struct NoRegion;
+
+async fn hold(mut body: Upload, limit: usize) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        Refusal::new(RefusalCode::RequestTooLarge, format!("a body without x-amz-content-sha256 may have {limit} bytes here"))
+            .help("let the client send the payload's hash, or raise `proxy.limits.held_body_bytes`")
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let mut held = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Refusal::new(RefusalCode::RequestMalformed, "the request's body ended early");
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if held.is_empty() && body.is_end_stream() && data.len() <= limit {
+            return Ok(data); // all of it in one piece: nothing is copied
+        }
+        if held.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        held.extend_from_slice(&data);
+    }
+    Ok(held.freeze())
+}
+
+fn unsigned(error: &SignError) -> Refusal {
+    use cloud::aws::strip::StripError;
+    let code = match error {
+        SignError::Authentication(StripError::InQuery(_) | StripError::ExpressSession) => RefusalCode::NotSupported,
+        SignError::Authentication(StripError::Repeated(_))
+        | SignError::Authorization(_)
+        | SignError::Host(_)
+        | SignError::Escape(_)
+        | SignError::PayloadContradiction
+        | SignError::Path(_)
+        | SignError::Url(_) => RefusalCode::RequestMalformed,
+        SignError::Credential(_) => RefusalCode::ExchangeRefused,
+    };
+    Refusal::new(code, error.to_string())
+}

@@ -1,0 +1,157 @@
+//! Dialling: names, addresses, TCP and TLS to a destination, within one time-out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ca::Bundle;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+
+use super::line::Line;
+use super::wire::{Io, Wire};
+use crate::destination::{Destination, Scheme};
+
+/// How long one address may take before the next is tried beside it (RFC 8305 §5).
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+
+/// Addresses tried. AWS's names have up to eight.
+const MAX_ADDRESSES: usize = 8;
+
+/// TLS sessions remembered for resumption, one or two per host.
+const SESSIONS: usize = 256;
+
+/// Opens connections.
+#[derive(Clone)]
+pub(crate) struct Dialer {
+    pub(crate) tls: TlsConnector,
+    /// Ourselves: a request to the sidecar through the sidecar would go round for ever.
+    pub(crate) own: SocketAddr,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    /// The name has no address.
+    #[error("the name of {0} cannot be resolved")]
+    Resolve(Destination, #[source] io::Error),
+    /// It is the sidecar itself.
+    #[error("{0} is this proxy itself")]
+    Loop(Destination),
+    /// No address took the connection.
+    #[error("{0} cannot be reached")]
+    Connect(Destination, #[source] io::Error),
+    /// It took too long.
+    #[error("no connection to {0} within {1:?}")]
+    Late(Destination, Duration),
+    /// The host is nothing that a certificate could name.
+    #[error("{0} has no name that TLS could check")]
+    Name(Destination),
+    /// TLS failed: the certificate is not trusted, or there is no TLS.
+    #[error("no TLS with {0}; if it uses a private authority, name it in `upstream_roots`")]
+    Tls(Destination, #[source] io::Error),
+    /// HTTP could not begin.
+    #[error("no HTTP with {0}")]
+    Http(Destination, #[source] hyper::Error),
+}
+
+impl Dialer {
+    /// A connection that speaks HTTP/1.1.
+    pub(crate) async fn line(&self, origin: &Destination) -> Result<Box<Line>, DialError> {
+        let wire = self.in_time(origin, self.wire(origin)).await?;
+        Line::new(origin.clone(), wire).await.map_err(|error| DialError::Http(origin.clone(), error))
+    }
+
+    /// A connection that nothing is spoken on yet, for a tunnel.
+    pub(crate) async fn tcp(&self, origin: &Destination) -> Result<TcpStream, DialError> {
+        self.in_time(origin, self.connect(origin)).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        origin: &Destination,
+        dialling: impl Future<Output = Result<T, DialError>>,
+    ) -> Result<T, DialError> {
+        let late = |_| DialError::Late(origin.clone(), self.connect_timeout);
+        tokio::time::timeout(self.connect_timeout, dialling).await.map_err(late)?
+    }
+
+    async fn wire(&self, origin: &Destination) -> Result<Wire, DialError> {
+        let tcp = self.connect(origin).await?;
+        let io = match origin.scheme {
+            Scheme::Http => Io::Clear(tcp),
+            Scheme::Https => {
+                let name = ServerName::try_from(origin.host.to_string());
+                let name = name.map_err(|_| DialError::Name(origin.clone()))?;
+                let tls = self.tls.connect(name, tcp).await;
+                Io::Tls(Box::new(tls.map_err(|error| DialError::Tls(origin.clone(), error))?))
+            }
+        };
+        Ok(Wire::new(io, self.idle_timeout))
+    }
+
+    async fn connect(&self, origin: &Destination) -> Result<TcpStream, DialError> {
+        let found = lookup_host((&*origin.host, origin.port)).await;
+        let found = found.map_err(|error| DialError::Resolve(origin.clone(), error))?;
+        let addresses: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
+        if addresses.iter().any(|address| self.is_own(*address)) {
+            return Err(DialError::Loop(origin.clone()));
+        }
+        let tcp = first_of(addresses).await.map_err(|error| DialError::Connect(origin.clone(), error))?;
+        tcp.set_nodelay(true).map_err(|error| DialError::Connect(origin.clone(), error))?;
+        Ok(tcp)
+    }
+
+    fn is_own(&self, address: SocketAddr) -> bool {
+        let own = self.own.ip();
+        let same_host = address.ip() == own || (own.is_unspecified() && address.ip().to_canonical().is_loopback());
+        address.port() == self.own.port() && (same_host || address.ip().is_unspecified())
+    }
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialer").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+/// The first address that takes the connection; the next is tried when one fails or takes long.
+async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut left = addresses.into_iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    attempts.extend(left.next().map(TcpStream::connect));
+    while !attempts.is_empty() {
+        tokio::select! {
+            Some(attempt) = attempts.next() => match attempt {
+                Ok(tcp) => return Ok(tcp),
+                Err(error) => last = error,
+            },
+            () = tokio::time::sleep(NEXT_ADDRESS_AFTER), if left.len() > 0 => {}
+        }
+        attempts.extend(left.next().map(TcpStream::connect));
+    }
+    Err(last)
+}
+
+/// TLS 1.2 and 1.3 towards destinations, with `roots`; sessions are resumed.
+pub(crate) fn upstream_tls(roots: &Bundle) -> Result<TlsConnector, rustls::Error> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots.iter().cloned());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    Ok(TlsConnector::from(Arc::new(config)))
+}

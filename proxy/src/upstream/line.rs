@@ -1,0 +1,111 @@
+//! One connection to a destination. Whoever works with it drives it: there is no task of its own, so both sides of a
+//! program's connection stay on one thread.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use http::Request;
+use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use super::Answered;
+use super::wire::Wire;
+use crate::body::RequestBody;
+use crate::destination::Destination;
+use crate::head::MAX_HEADERS;
+
+/// Longest head of an answer. CloudFront and S3 answer with a few KiB; user metadata may add 2 KiB.
+const MAX_ANSWER_HEAD: usize = 64 * 1024;
+
+/// A connection that carries one request at a time (HTTP/1.1). HTTP/2 lines, which carry many, will be another kind.
+#[derive(Debug)]
+pub(crate) struct Line {
+    origin: Destination,
+    sender: SendRequest<RequestBody>,
+    connection: Connection<TokioIo<Wire>, RequestBody>,
+    is_closed: bool,
+    idle_since: Instant,
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: hyper::Error,
+    /// The request itself, if nothing of it was written.
+    pub(crate) unsent: Option<Box<Request<RequestBody>>>,
+}
+
+impl Line {
+    /// Speaks HTTP/1.1 on `wire`.
+    pub(crate) async fn new(origin: Destination, wire: Wire) -> Result<Box<Self>, hyper::Error> {
+        let (sender, connection) = http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_ANSWER_HEAD)
+            .handshake(TokioIo::new(wire))
+            .await?;
+        Ok(Box::new(Self { origin, sender, connection, is_closed: false, idle_since: Instant::now() }))
+    }
+
+    /// Where it leads.
+    pub(crate) const fn origin(&self) -> &Destination {
+        &self.origin
+    }
+
+    /// Since when nothing is under way on it.
+    pub(crate) const fn idle_since(&self) -> Instant {
+        self.idle_since
+    }
+
+    /// Says that nothing is under way any more.
+    pub(crate) fn rest(&mut self) {
+        self.idle_since = Instant::now();
+    }
+
+    /// Moves whatever can be moved.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        // How it ended is told to whoever waits for the answer or its body.
+        self.is_closed = self.is_closed || poll_once(&mut self.connection, cx).is_some();
+    }
+
+    /// Whether another request can be sent: the destination has not closed it, said anything unasked, or left the last
+    /// request's body half read.
+    pub(crate) fn is_alive(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drive(cx);
+        self.is_free()
+    }
+
+    /// Whether, as far as it was driven, nothing is under way on it and it is not closed.
+    pub(crate) fn is_free(&self) -> bool {
+        !self.is_closed && self.sender.is_ready()
+    }
+
+    /// Sends `request` and waits for the head of its answer.
+    pub(crate) async fn send(mut self: Box<Self>, request: Request<RequestBody>) -> Result<Answered, Failed> {
+        let answer = self.sender.try_send_request(request);
+        let mut answer = pin!(answer);
+        let (connection, is_closed) = (&mut self.connection, &mut self.is_closed);
+        let answer = poll_fn(|cx| {
+            if !*is_closed {
+                *is_closed = poll_once(connection, cx).is_some();
+            }
+            answer.as_mut().poll(cx)
+        });
+        match answer.await {
+            Ok(response) => Ok(Answered { response, line: self }),
+            Err(mut failed) => {
+                let unsent = failed.take_message().map(Box::new);
+                Err(Failed { error: failed.into_error(), unsent })
+            }
+        }
+    }
+}
+
+/// Polls `future` once, to see whether it is done.
+pub(super) fn poll_once<F: Future + Unpin>(future: &mut F, cx: &mut Context<'_>) -> Option<F::Output> {
+    match Pin::new(future).poll(cx) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}

@@ -1,0 +1,95 @@
+//! Idle connections to destinations, whoever used them last.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use serve::Shutdown;
+use tokio::time::Instant;
+
+use super::line::Line;
+use super::slot::Slot;
+use crate::destination::Destination;
+
+/// Idle connections kept to one origin. A program with more requests at once than this dials anew.
+const MAX_IDLE_PER_ORIGIN: usize = 64;
+
+/// Idle connections kept altogether: each holds a socket and about 30 KB.
+const MAX_IDLE: usize = 512;
+
+/// How long one is kept. Below what AWS's front ends take (S3: about 20 s), so that requests seldom meet a closing one.
+const KEEP: Duration = Duration::from_secs(15);
+
+/// How long a program's connection keeps its line to itself after an answer.
+const KEEP_IN_SLOT: Duration = Duration::from_secs(1);
+
+/// How often old ones are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Idle connections by origin. It is locked when a program's connection begins and ends, not per request.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    idle: Mutex<Idle>,
+    slots: Mutex<Vec<Weak<Slot>>>,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    lines: HashMap<Destination, Vec<Box<Line>>>,
+    count: usize,
+}
+
+impl Pool {
+    /// The line to `origin` that was used last.
+    pub(crate) fn take(&self, origin: &Destination) -> Option<Box<Line>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = idle.lines.get_mut(origin)?.pop()?;
+        idle.count -= 1;
+        Some(line)
+    }
+
+    /// Keeps a line, unless there are enough.
+    pub(crate) fn put(&self, line: Box<Line>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.count >= MAX_IDLE {
+            return;
+        }
+        let same = idle.lines.entry(line.origin().clone()).or_default();
+        if same.len() < MAX_IDLE_PER_ORIGIN {
+            same.push(line);
+            idle.count += 1;
+        }
+    }
+
+    /// Looks after a program's slot, too: a line that rests there comes back here.
+    pub(crate) fn watch(&self, slot: &Arc<Slot>) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(slot));
+    }
+
+    /// Drops what is idle for too long, until the shutdown begins.
+    pub(crate) async fn sweep(&self, shutdown: &Shutdown) {
+        let mut ticks = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                now = ticks.tick() => self.sweep_at(now),
+                () = shutdown.begun() => return,
+            }
+        }
+    }
+
+    fn sweep_at(&self, now: Instant) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).retain(|slot| match slot.upgrade() {
+            Some(slot) => {
+                slot.give_back(|line| now.duration_since(line.idle_since()) >= KEEP_IN_SLOT);
+                true
+            }
+            None => false,
+        });
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        for lines in idle.lines.values_mut() {
+            lines.retain(|line| now.duration_since(line.idle_since()) < KEEP);
+        }
+        idle.lines.retain(|_, lines| !lines.is_empty());
+        idle.count = idle.lines.values().map(Vec::len).sum();
+    }
+}

@@ -1,0 +1,123 @@
+//! Where a program's connection keeps the line that it works with, so that the next request finds it without a search.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
+
+use super::dial::DialError;
+use super::line::{Line, poll_once};
+use super::pool::Pool;
+use crate::destination::Destination;
+
+/// Holds one line between two requests of one connection. Its lock is never contended but by the sweeper.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    held: Mutex<Held>,
+    pool: Arc<Pool>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    line: Option<Box<Line>>,
+    early: Option<Early>,
+}
+
+type Dialling = Pin<Box<dyn Future<Output = Result<Box<Line>, DialError>> + Send>>;
+
+/// A line that is dialled before the first request needs it.
+pub(crate) struct Early {
+    origin: Destination,
+    state: EarlyState,
+}
+
+enum EarlyState {
+    Dialling(Dialling),
+    Done(Result<Box<Line>, DialError>),
+}
+
+impl Early {
+    pub(crate) fn new(
+        origin: Destination,
+        dialling: impl Future<Output = Result<Box<Line>, DialError>> + Send + 'static,
+    ) -> Self {
+        Self { origin, state: EarlyState::Dialling(Box::pin(dialling)) }
+    }
+
+    /// Moves on, if it is not there yet.
+    pub(crate) fn poll_on(&mut self, cx: &mut Context<'_>) {
+        if let EarlyState::Dialling(dialling) = &mut self.state
+            && let Some(done) = poll_once(dialling, cx)
+        {
+            self.state = EarlyState::Done(done);
+        }
+    }
+
+    async fn line(self) -> Result<Box<Line>, DialError> {
+        match self.state {
+            EarlyState::Dialling(dialling) => dialling.await,
+            EarlyState::Done(done) => done,
+        }
+    }
+}
+
+impl std::fmt::Debug for Early {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Early({})", self.origin)
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
+        Self { held: Mutex::default(), pool }
+    }
+
+    /// The line that is here, if it leads to `origin`; one that leads elsewhere goes back to the pool.
+    pub(crate) fn take(&self, origin: &Destination) -> Option<Box<Line>> {
+        let line = self.held().line.take()?;
+        if line.origin() == origin {
+            return Some(line);
+        }
+        self.pool.put(line);
+        None
+    }
+
+    /// Keeps a line on which nothing is under way.
+    pub(crate) fn put(&self, mut line: Box<Line>) {
+        line.rest();
+        if let Some(other) = self.held().line.replace(line) {
+            self.pool.put(other);
+        }
+    }
+
+    /// Keeps a line that is being dialled.
+    pub(crate) fn put_early(&self, early: Early) {
+        self.held().early = Some(early);
+    }
+
+    /// The line that was dialled early, if one was and leads to `origin`.
+    pub(crate) async fn early(&self, origin: &Destination) -> Result<Option<Box<Line>>, DialError> {
+        let early = self.held().early.take_if(|early| early.origin == *origin);
+        match early {
+            Some(early) => early.line().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives the line back to the pool if `rests` says so.
+    pub(crate) fn give_back(&self, rests: impl FnOnce(&Line) -> bool) {
+        let line = self.held().line.take_if(|line| rests(line));
+        if let Some(line) = line {
+            self.pool.put(line);
+        }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.give_back(|_| true);
+    }
+}
