@@ -68,9 +68,13 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Setting
 /// The same, warnings included.
 pub fn check(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Checked {
     let name = path.to_string_lossy();
-    let directory = path.parent().unwrap_or_else(|| Path::new(""));
-    match read(path) {
-        Ok(text) => parse(&name, &text, &Surroundings { directory, env, read: &|path| read(path) }),
+    // Settings outlive the working directory, and other programs read the paths in them.
+    let whole = std::path::absolute(path).and_then(|whole| read(path).map(|text| (whole, text)));
+    match whole {
+        Ok((whole, text)) => {
+            let directory = whole.parent().unwrap_or_else(|| Path::new("/"));
+            parse(&name, &text, &Surroundings { directory, env, read: &|path| read(path) })
+        }
         Err(error) => {
             let wrong = Wrong::new(Code::Unreadable, format!("the file cannot be read: {error}"));
             Checked { settings: None, report: Report::new(&name, vec![whole_file(wrong)]) }
