@@ -185,15 +185,11 @@ impl Lessor for Broker {
             Ok(lease) => return Ok(lease),
             Err(declined) => declined,
         };
-        match self.write_refusal(&ask, &declined).await {
-            Ok(()) => Err(declined.refusal),
-            // Still no, but not a no that the audit knows of: whoever asked may ask again.
-            Err(error) if declined.refusal.code == RefusalCode::BrokerUnavailable => {
-                tracing::error!(error = in_words(&error), "a refusal cannot be written to the audit");
-                Err(declined.refusal)
-            }
-            Err(error) => Err(unwritten(&error)),
-        }
+        let Err(error) = self.write_refusal(&ask, &declined).await else { return Err(declined.refusal) };
+        let (error_in_words, refusal) = (in_words(&error), &declined.refusal);
+        tracing::error!(error = error_in_words, %refusal, request = %ask.request, "a refusal cannot be written to the audit");
+        // Still no, but not a no that the audit knows of: whoever asked may ask again.
+        Err(unwritten(&error))
     }
 
     async fn report(&self, records: Vec<Record>) -> Result<(), ReportError> {

@@ -106,6 +106,8 @@ impl Exchange {
 
     fn request(&self, permit: &Permit, session: &str, token: &Secret<String>) -> Result<Request, ExchangeFailed> {
         let (target, grant) = (permit.target(), permit.grant());
+        // A target's `service` is not said to STS: it is the name that the service signs under, and policies know some
+        // services by another one. The permit holds every call to it all the same.
         let everything = target.resources.is_empty() && grant.allow.iter().any(|pattern| pattern.is_everything());
         let policy = if everything { None } else { Some(SessionPolicy::compile(&grant.allow, &target.resources)?) };
         let request = sts::Exchange {

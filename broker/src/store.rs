@@ -2,7 +2,7 @@
 
 pub(crate) mod leases;
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ use uuid::Uuid;
 const BUSY: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection. Longer than [`BUSY`], so that the reason told is the true one.
 const ACQUIRE: Duration = Duration::from_secs(10);
+/// How often it is looked whether another process is done with making the store.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Readers at once: the audit commands and the issuer read little and rarely.
 const READERS: u32 = 4;
 
@@ -35,6 +37,9 @@ pub enum StoreError {
     /// Nothing is there to read.
     #[error("there is no store at {0}; it is made when a sidecar starts with this config")]
     Missing(PathBuf),
+    /// Somebody else is making it, and does not come to an end.
+    #[error("{0} is being made or brought up to date by another process, which does not come to an end")]
+    Busy(PathBuf),
     /// It is not a database of ours, or cannot be read.
     #[error("{path} cannot be opened; is it a store of Countersign, and may this user read it?")]
     Open {
@@ -69,10 +74,12 @@ impl Store {
     /// Opens the store to write; makes it (directory 0700, file 0600) if it is not there, and brings it up to date.
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
         create_private(path)?;
+        let alone = alone(path).await?;
         let options = options(path);
         // SQLite has one writer at a time anyway: one connection turns its lock errors into an orderly queue.
         let writer = pool(1).connect_with(options.clone()).await.map_err(|cause| open_error(path, cause))?;
         sqlx::migrate!().run(&writer).await.map_err(|cause| StoreError::Migrate { path: path.to_owned(), cause })?;
+        drop(alone);
         let readers = readers(path, options).await?;
         Ok(Self { writer: Some(writer), readers })
     }
@@ -130,14 +137,37 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
         let path = at.to_owned();
         move |cause| StoreError::Create { path, cause }
     };
-    if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory))?;
-    }
+    let directory = directory_of(path);
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory))?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(exists) if exists.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(cause) => Err(failed(path)(cause)),
     }
+}
+
+/// Waits until no other process makes the store or brings it up to date: SQLite's own locks do not cover the change to
+/// WAL, nor two that both find a migration missing. The lock is on the directory and ends with the file that is given.
+async fn alone(path: &Path) -> Result<File, StoreError> {
+    let directory = directory_of(path);
+    let failed = |cause| StoreError::Create { path: directory.to_owned(), cause };
+    let lock = File::open(directory).map_err(failed)?;
+    let deadline = tokio::time::Instant::now() + ACQUIRE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() > deadline => {
+                return Err(StoreError::Busy(path.to_owned()));
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+        }
+    }
+}
+
+/// The directory that a file is in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A UUIDv7 (RFC 9562 §5.7) of `now`, so that ids sort by time.
@@ -187,6 +217,24 @@ mod tests {
         let store = Store::open_to_read(&path).await.unwrap();
         assert!(store.write().await.is_err());
         assert!(sqlx::query("DELETE FROM events").execute(store.read()).await.is_err());
+    }
+
+    #[test]
+    fn several_processes_may_start_on_a_new_store_at_once() {
+        for _ in 0..10 {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("state/store.db");
+            let start = || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(Store::open(&path)).map(drop)
+            };
+            std::thread::scope(|threads| {
+                let started: Vec<_> = (0..4).map(|_| threads.spawn(start)).collect();
+                for thread in started {
+                    thread.join().unwrap().unwrap();
+                }
+            });
+        }
     }
 
     #[tokio::test]

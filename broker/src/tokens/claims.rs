@@ -12,6 +12,9 @@ use super::names;
 /// How long a token may be exchanged: it is used at once, within a few retries. Clocks may differ by as much.
 pub(crate) const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
+/// How far a cloud's clock may be behind ours.
+const CLOUD_CLOCK_BEHIND: SignedDuration = SignedDuration::from_secs(30);
+
 /// The claims of a token for AWS. Timestamps are whole seconds: STS takes no fractions.
 #[derive(Debug, Serialize)]
 pub(super) struct Claims {
@@ -65,7 +68,7 @@ impl Claims {
             sub: names::subject(realm, caller),
             aud: audience.to_owned(),
             iat: issued,
-            nbf: issued,
+            nbf: issued - CLOUD_CLOCK_BEHIND.as_secs(),
             exp: issued + TOKEN_LIFETIME.as_secs(),
             jti: id,
             tags: Tags::of(permit, realm),

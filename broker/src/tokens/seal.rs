@@ -11,6 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use config::BrokerSettings;
 
+use crate::store::directory_of;
+
 /// Bytes of the key that encrypts keys.
 const KEY_LENGTH: usize = 32;
 /// Stands in front of the key id in the authenticated data: a sealed text is good for this one use and this one key.
@@ -167,10 +169,6 @@ fn make(path: &Path) -> Result<(), SealError> {
         Err(there) if there.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(other) => Err(failed(other.error)),
     }
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -354,7 +354,7 @@ async fn records_are_kept_all_or_none() {
 #[tokio::test]
 async fn two_brokers_on_one_store_write_one_chain_without_gaps() {
     let stage = Stage::new().await;
-    let (one, other) = (stage.broker().await, stage.broker().await);
+    let (one, other) = tokio::join!(stage.broker(), stage.broker());
     let token = stage.token();
     let (mut leases, mut records) = (Vec::new(), Vec::new());
     for number in 0..8 {
