@@ -1,5 +1,6 @@
 //! Projected service-account tokens of Kubernetes: what stands in them, and whose caller that makes.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use access::{Assurance, Caller, Refusal, RefusalCode};
@@ -136,9 +137,9 @@ enum Mismatch {
     Attribute { name: String, value: Option<String> },
 }
 
-/// Tells about the source that came nearest.
+/// Tells about the source that came nearest; of several, the first in the config.
 fn refusal(stopped: Vec<(&Source, Mismatch)>) -> Refusal {
-    let nearest = stopped.into_iter().max_by_key(|(_, mismatch)| mismatch.progress());
+    let nearest = stopped.into_iter().min_by_key(|(_, mismatch)| Reverse(mismatch.progress()));
     let (source, mismatch) = nearest.expect("an issuer has at least the source that named it");
     let name = &source.name;
     match mismatch {

@@ -130,7 +130,7 @@ async fn every_evidence_that_is_not_good_is_refused_written_down_and_never_excha
         (
             with("aud", json!(["https://kubernetes.default.svc"])),
             EvidenceInvalid,
-            "source billing-pods takes \"countersign\"",
+            "source shop-pods takes \"countersign\"",
         ),
         (with("aud", json!("countersign2")), EvidenceInvalid, "audience \"countersign2\""),
         (with("iss", json!("https://other.example")), EvidenceInvalid, "issuer \"https://other.example\""),
@@ -140,7 +140,11 @@ async fn every_evidence_that_is_not_good_is_refused_written_down_and_never_excha
         (with("exp", json!(i64::MAX)), EvidenceInvalid, "a time that no calendar knows"),
         (without("exp"), EvidenceInvalid, "not a Kubernetes service-account token with an end"),
         (without("kubernetes.io"), EvidenceInvalid, "not a Kubernetes service-account token"),
-        (in_namespace(&stage, "staging"), SourceUnmatched, "the caller's namespace is \"staging\""),
+        (
+            in_namespace(&stage, "staging"),
+            SourceUnmatched,
+            "source shop-pods is for namespace \"shop\", and the caller's namespace is \"staging\"",
+        ),
         (ClusterKey::new("first").sign(&stage.claims()), EvidenceInvalid, "signature is wrong"),
         (ClusterKey::new("second").sign(&stage.claims()), EvidenceInvalid, "has no key \"second\""),
         (String::new(), EvidenceMissing, "the pod token is empty"),
