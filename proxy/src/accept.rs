@@ -19,6 +19,9 @@ use crate::refuse::{self, Dialect};
 
 const CONNECT: &[u8] = b"CONNECT ";
 
+/// Room for the first read: a `CONNECT` and, behind it, most of a TLS greeting.
+const FIRST_READ: usize = 1024;
+
 /// How a connection begins.
 #[derive(Debug)]
 enum Opening {
@@ -43,7 +46,7 @@ enum BadConnect {
 
 /// Serves a program's connection to its end.
 pub(crate) async fn connection<L: Lessor>(app: Arc<App<L>>, mut program: TcpStream, peer: IpAddr) {
-    let mut held = BytesMut::new();
+    let mut held = BytesMut::with_capacity(FIRST_READ);
     let opening = tokio::time::timeout(app.patience().head, opening(&mut program, &mut held)).await;
     match opening.unwrap_or(Ok(Opening::Nothing)) {
         Ok(Opening::Connect(destination)) => intercept::connect((app, peer), (program, held), destination).await,
@@ -90,7 +93,11 @@ async fn opening(program: &mut TcpStream, held: &mut BytesMut) -> Result<Opening
         {
             let destination = authority(&held[..length])?;
             held.advance(length);
-            return if matches!(body, Body::None | Body::Length(0)) { Ok(Opening::Connect(destination)) } else { Err(BadConnect::Body) };
+            return if matches!(body, Body::None | Body::Length(0)) {
+                Ok(Opening::Connect(destination))
+            } else {
+                Err(BadConnect::Body)
+            };
         }
         match program.read_buf(held).await {
             Ok(1..) => {}

@@ -57,7 +57,8 @@ impl Aim {
         let in_target = head.uri.authority().map(|authority| authority.as_str());
         let named = |authority: &str| self.destination.is_named_by(authority);
         if !host.is_some_and(named) || !in_target.is_none_or(named) || head.method == Method::CONNECT {
-            let message = format!("this connection was opened to {}, and the request names another host", self.destination);
+            let message =
+                format!("this connection was opened to {}, and the request names another host", self.destination);
             return Err(Stop::Misdirected(Refusal::new(RefusalCode::RequestMalformed, message)));
         }
         to_origin_form(head);
@@ -84,8 +85,10 @@ impl Aim {
     }
 }
 
-/// `http://host/path?query` → `/path?query`, which is what an origin server wants to see (RFC 9112 §3.2.1).
+/// `http://host/path?query` → `/path?query`, which is what an origin server wants to see (RFC 9112 §3.2.1), in our own
+/// version of HTTP and not in the program's (RFC 9110 §2.5).
 fn to_origin_form(head: &mut Parts) {
+    head.version = Version::HTTP_11;
     if head.uri.scheme().is_none() && head.uri.authority().is_none() {
         return;
     }
@@ -125,7 +128,10 @@ mod tests {
     fn endpoints_take_the_place_of_hosts_and_the_rest_goes_where_it_says() {
         assert_eq!(at("s3.amazonaws.com:443"), ("127.0.0.1:9000".into(), Scheme::Http, Kind::Cloud));
         assert_eq!(at("minio.acme.test:443"), ("[::1]:9443".into(), Scheme::Https, Kind::Cloud));
-        assert_eq!(at("sqs.us-east-1.amazonaws.com:443"), ("sqs.us-east-1.amazonaws.com:443".into(), Scheme::Https, Kind::Cloud));
+        assert_eq!(
+            at("sqs.us-east-1.amazonaws.com:443"),
+            ("sqs.us-east-1.amazonaws.com:443".into(), Scheme::Https, Kind::Cloud)
+        );
         assert_eq!(at("example.com:443"), ("example.com:443".into(), Scheme::Https, Kind::Elsewhere));
     }
 
@@ -133,7 +139,10 @@ mod tests {
     fn clear_text_call_to_a_cloud_goes_on_over_tls() {
         let mut head = head("GET", "http://sqs.us-east-1.amazonaws.com/q?a=b", Some("sqs.us-east-1.amazonaws.com"));
         let aim = Aim::of_absolute(&mut head, &endpoints()).unwrap();
-        assert_eq!((aim.origin.to_string().as_str(), aim.origin.scheme), ("sqs.us-east-1.amazonaws.com:443", Scheme::Https));
+        assert_eq!(
+            (aim.origin.to_string().as_str(), aim.origin.scheme),
+            ("sqs.us-east-1.amazonaws.com:443", Scheme::Https)
+        );
         assert_eq!(head.uri, "/q?a=b");
     }
 

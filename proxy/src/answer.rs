@@ -42,7 +42,11 @@ pub(crate) async fn relay(answered: Answered, slot: Arc<Slot>, mut entry: Box<En
     entry.answered(head.status.as_u16());
     let mut relay = Relay { incoming, line, slot, entry };
     if relay.incoming.is_end_stream() || head.status == StatusCode::NO_CONTENT {
-        std::future::poll_fn(|cx| Poll::Ready(relay.end(cx))).await;
+        std::future::poll_fn(|cx| {
+            relay.end(cx);
+            Poll::Ready(())
+        })
+        .await;
         relay.into_empty(head)
     } else {
         Response::from_parts(head, AnswerBody::Relayed(relay))

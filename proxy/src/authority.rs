@@ -47,13 +47,15 @@ pub fn authority(
     match settings {
         CaSettings::Ephemeral { lifetime } => {
             let aws = REGIONS.iter().filter_map(|region| partition_of(region));
-            let domains = aws.flat_map(|partition| [partition.dns_suffix, partition.dual_stack_suffix]).chain(ELSEWHERE);
+            let domains =
+                aws.flat_map(|partition| [partition.dns_suffix, partition.dual_stack_suffix]).chain(ELSEWHERE);
             let hosts = domains.filter_map(|domain| Host::parse(domain).ok()).chain(others);
             let scope = Scope::of(hosts).expect("AWS has domains");
             Ok(Root::generate(&scope, now, *lifetime)?)
         }
         CaSettings::Given { certificate, key } => {
-            let read = |path: PathBuf| std::fs::read_to_string(&path).map_err(|error| AuthorityError::Read(path, error));
+            let read =
+                |path: PathBuf| std::fs::read_to_string(&path).map_err(|error| AuthorityError::Read(path, error));
             let certificate = read(certificate.clone())?;
             if key.expose().trim_start().starts_with(PEM) {
                 return Ok(Root::load(&certificate, key.expose(), now)?);
@@ -76,7 +78,9 @@ mod tests {
         let others = [Host::parse("minio.acme.test").unwrap()];
         let root = authority(&settings, others, Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24)).unwrap();
         let permits = |host: &str| root.permits(&Host::parse(host).unwrap());
-        for host in ["s3.amazonaws.com", "sts.cn-north-1.amazonaws.com.cn", "x.lambda-url.eu-west-1.on.aws", "minio.acme.test"] {
+        for host in
+            ["s3.amazonaws.com", "sts.cn-north-1.amazonaws.com.cn", "x.lambda-url.eu-west-1.on.aws", "minio.acme.test"]
+        {
             assert!(permits(host), "{host}");
         }
         for host in ["example.com", "acme.test", "aws", "127.0.0.1"] {

@@ -70,7 +70,9 @@ impl Classifier {
             Credentialing::Asymmetric(_) => {
                 return Err(not_yet("SigV4A signatures (multi-region access points)", "call the bucket in its region"));
             }
-            Credentialing::HeaderV2 => return Err(not_yet("signatures of version 2", "let the client sign with SigV4")),
+            Credentialing::HeaderV2 => {
+                return Err(not_yet("signatures of version 2", "let the client sign with SigV4"));
+            }
         };
         let placeholder = self.placeholders.find(claim.credential.access_key_id).ok_or_else(unknown)?;
         let check = self.verify(head, &claim, placeholder, now)?;
@@ -87,8 +89,9 @@ impl Classifier {
     pub(crate) fn refuse_astray(&self, head: &Parts) -> Result<(), Refusal> {
         let Some(placeholder) = self.placeholders.mentioned_in_head(head) else { return Ok(()) };
         let message = format!("a placeholder for target {:?} was on its way to another host", placeholder.target);
-        Err(Refusal::new(RefusalCode::PlaceholderAstray, message)
-            .help("placeholders stand for credentials at their own cloud only; if this host is one, name it in `endpoints`"))
+        Err(Refusal::new(RefusalCode::PlaceholderAstray, message).help(
+            "placeholders stand for credentials at their own cloud only; if this host is one, name it in `endpoints`",
+        ))
     }
 
     fn unsigned(&self, head: &Parts, call: Option<Call>) -> Result<Class, Refusal> {

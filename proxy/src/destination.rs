@@ -91,7 +91,11 @@ impl Destination {
 
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -204,7 +208,9 @@ mod tests {
         for named in ["s3.amazonaws.com", "S3.amazonaws.COM:443", "s3.amazonaws.com."] {
             assert!(s3.is_named_by(named), "{named}");
         }
-        for other in ["s3.amazonaws.com:80", "s3.amazonaws.com.evil.net", "x@s3.amazonaws.com", "", "s3.amazonaws.com:443:1"] {
+        for other in
+            ["s3.amazonaws.com:80", "s3.amazonaws.com.evil.net", "x@s3.amazonaws.com", "", "s3.amazonaws.com:443:1"]
+        {
             assert!(!s3.is_named_by(other), "{other}");
         }
         assert!(!s3.over(Scheme::Http).is_named_by("s3.amazonaws.com"));

@@ -76,7 +76,7 @@ impl<I> Guard<I> {
             head_began: Some(Instant::now()),
             after: After::More,
             goodbye: None,
-            silence: Silence::new(),
+            silence: Silence::default(),
             patience,
             ledger: Arc::default(),
         };
@@ -145,12 +145,14 @@ impl<I> Guard<I> {
     /// done with the connection.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let between = self.framing.is_between_requests();
-        let deadline = match self.head_began {
-            Some(began) => began + self.patience.head,
-            None if between && self.ledger.owes_an_answer() => return Poll::Pending,
-            None => self.silence.last() + self.patience.idle,
-        };
-        ready!(self.silence.poll_until(cx, deadline));
+        match self.head_began {
+            Some(began) => ready!(self.silence.poll_until(cx, began + self.patience.head)),
+            None if between && self.ledger.owes_an_answer() => {
+                self.silence.broken();
+                return Poll::Pending;
+            }
+            None => ready!(self.silence.poll_for(cx, self.patience.idle)),
+        }
         let is_idle = between && self.held.is_empty();
         Poll::Ready(if is_idle { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) })
     }
@@ -231,8 +233,7 @@ impl<I: AsyncWrite + Unpin> Guard<I> {
             self.silence.broken();
             return written;
         }
-        let deadline = self.silence.last() + self.patience.idle;
-        ready!(self.silence.poll_until(cx, deadline));
+        ready!(self.silence.poll_for(cx, self.patience.idle));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -248,8 +249,8 @@ impl<I: AsyncRead + Unpin> Guard<I> {
                 Poll::Ready(Ok(())) if !step.filled().is_empty() => self.silence.broken(),
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => {
-                    let deadline = (since + altogether).min(self.silence.last() + silence);
-                    return self.silence.poll_until(cx, deadline);
+                    let in_silence = silence.min((since + altogether).duration_since(Instant::now()));
+                    return self.silence.poll_for(cx, in_silence);
                 }
             }
             if Instant::now() >= since + altogether {

@@ -141,7 +141,10 @@ mod tests {
         assert_eq!(judged(&["GET / HTTP/1.1", "Host: x"]), Ok(Some(Body::None)));
         assert_eq!(judged(&["GET / HTTP/1.0"]), Ok(Some(Body::None)));
         assert_eq!(judged(&["PUT / HTTP/1.1", "host: x", "content-length: 5"]), Ok(Some(Body::Length(5))));
-        assert_eq!(judged(&["PUT / HTTP/1.1", "host: x", "Content-Length: 5", "Content-Length: 5"]), Ok(Some(Body::Length(5))));
+        assert_eq!(
+            judged(&["PUT / HTTP/1.1", "host: x", "Content-Length: 5", "Content-Length: 5"]),
+            Ok(Some(Body::Length(5)))
+        );
         assert_eq!(judged(&["PUT / HTTP/1.1", "host: x", "Transfer-Encoding: Chunked"]), Ok(Some(Body::Chunked)));
         assert_eq!(read_head(b"GET / HTTP/1.1\r\nHost: x\r\n"), Ok(None));
     }

@@ -11,7 +11,8 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 
 /// Fields meant for the destination that a `Connection` line must not take away on the way there: naming
 /// `Authorization` or `Host` in it is an old trick against proxies that authenticate.
-const END_TO_END: [&str; 7] = ["host", "authorization", "content-length", "content-type", "content-encoding", "date", "expect"];
+const END_TO_END: [&str; 7] =
+    ["host", "authorization", "content-length", "content-type", "content-encoding", "date", "expect"];
 
 /// Takes from a request what is meant for us only.
 ///

@@ -107,11 +107,7 @@ impl TokenFile {
 impl Stamp {
     fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        Ok(Self {
-            inode: metadata.ino(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            size: metadata.len(),
-        })
+        Ok(Self { inode: metadata.ino(), modified: (metadata.mtime(), metadata.mtime_nsec()), size: metadata.len() })
     }
 }
 

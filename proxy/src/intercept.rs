@@ -2,21 +2,20 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use access::{Refusal, RefusalCode};
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use ca::Host;
 use lease::Lessor;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::accept::refuse_connect;
+use crate::ahead::Ahead;
 use crate::aim::{Aim, Kind};
 use crate::app::App;
 use crate::connection;
@@ -65,7 +64,8 @@ async fn to_cloud<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (mut program, mut he
     let tls = match host.and_then(|host| app.tls.for_host(host).map_err(|error| with_causes(&error))) {
         Ok(tls) => tls,
         Err(cause) => {
-            let refusal = Refusal::new(RefusalCode::NotSupported, format!("{} cannot be intercepted: {cause}", aim.destination));
+            let refusal =
+                Refusal::new(RefusalCode::NotSupported, format!("{} cannot be intercepted: {cause}", aim.destination));
             return refuse_connect(app, &mut program, &refusal).await;
         }
     };
@@ -92,7 +92,7 @@ async fn intercept<L: Lessor>(
     (aim, tls): (Aim, Arc<ServerConfig>),
 ) {
     let slot = app.upstreams.slot();
-    let handshake = TlsAcceptor::from(tls).accept(Rewound { io: program, held });
+    let handshake = TlsAcceptor::from(tls).accept(Ahead::new(program, held));
     let handshake = tokio::time::timeout(app.patience().head, handshake);
     match app.upstreams.prepare(&slot, &aim.origin, handshake).await {
         Ok(Ok(program)) => match protocol(&program) {
@@ -106,7 +106,7 @@ async fn intercept<L: Lessor>(
 }
 
 /// Only what our side offered can have been agreed on.
-const fn protocol(_: &TlsStream<Rewound>) -> Protocol {
+const fn protocol(_: &TlsStream<Ahead<TcpStream>>) -> Protocol {
     Protocol::Http1
 }
 
@@ -141,7 +141,7 @@ async fn elsewhere<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (mut program, mut h
 
 async fn tunnel<L>(app: &App<L>, (program, held): Program, destination: TcpStream) {
     app.metrics.tunnels.add(1);
-    let mut program = Rewound { io: program, held };
+    let mut program = Ahead::new(program, held);
     match carry(&mut program, destination, app.idle()).await {
         Ok(Carried { up, down }) => {
             app.metrics.bytes_up.add(up);
@@ -174,54 +174,6 @@ fn spoken(bytes: &[u8]) -> Option<Spoken> {
             None if bytes.len() < LONGEST_METHOD => None,
             Some(_) | None => Some(Spoken::Unknown),
         },
-    }
-}
-
-/// A connection with the bytes that were read ahead put back in front.
-#[derive(Debug)]
-struct Rewound {
-    io: TcpStream,
-    held: BytesMut,
-}
-
-impl AsyncRead for Rewound {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.held.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
-        }
-        let now = self.held.len().min(buf.remaining());
-        buf.put_slice(&self.held[..now]);
-        self.held.advance(now);
-        if self.held.is_empty() {
-            self.held = BytesMut::new(); // gives the memory back
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Rewound {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -19,6 +19,7 @@ mod destination;
 mod intercept;
 mod tunnel;
 
+mod ahead;
 mod connection;
 mod framing;
 mod guard;

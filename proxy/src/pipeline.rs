@@ -12,7 +12,7 @@ use access::{Refusal, RefusalCode};
 use cloud::aws::recognise::refine_with_body;
 use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use lease::{Ask, Lessor};
@@ -63,7 +63,12 @@ impl From<Refusal> for Stop {
 }
 
 impl<L: Lessor> Conversation<L> {
-    pub(crate) fn new(app: Arc<App<L>>, peer: IpAddr, (inside, slot): (Option<Aim>, Arc<Slot>), ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        app: Arc<App<L>>,
+        peer: IpAddr,
+        (inside, slot): (Option<Aim>, Arc<Slot>),
+        ledger: Arc<Ledger>,
+    ) -> Self {
         Self { app, peer, inside, slot, ledger, asked: AtomicU64::new(0) }
     }
 
@@ -111,7 +116,15 @@ impl<L: Lessor> Conversation<L> {
                 pass_on(head, body)
             }
         };
-        app.upstreams.send(request, &aim.origin, &self.slot).await.map_err(|error| trouble::unanswered(&error))
+        let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
+        let answered = answered.map_err(|error| trouble::unanswered(&error))?;
+        if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // `Upgrade` ended at this hop, so nobody has asked for it (RFC 9110 §7.8).
+            let refusal =
+                Refusal::new(RefusalCode::UpstreamUnavailable, "the destination changed the protocol unasked");
+            return Err(Stop::Broken(refusal));
+        }
+        Ok(answered)
     }
 
     fn classify(&self, head: &Parts, aim: &Aim) -> Result<Class, Refusal> {
@@ -131,13 +144,12 @@ impl<L: Lessor> Conversation<L> {
         entry: &mut Entry,
     ) -> Result<Request<RequestBody>, Stop> {
         let app = &*self.app;
-        let Placeheld { mut call, target, check, body_decides } = placeheld;
+        let Placeheld { call, target, check, body_decides } = placeheld;
         entry.target(target.clone());
-        entry.call(call.clone());
+        let call = entry.call(call);
         let proven = prove(&mut head, check, body, app.limits.held_body_bytes).await?;
         if body_decides {
-            refine_with_body(&mut call, proven.held().map_or(&[], |held| held));
-            entry.call(call.clone());
+            refine_with_body(call, proven.held().map_or(&[], |held| held));
         }
 
         let evidence = app.identity.evidence()?;
@@ -147,7 +159,7 @@ impl<L: Lessor> Conversation<L> {
 
         hop::strip_request(&mut head.headers);
         let by = By { lease: &lease, keys: app.classifier.keys(), now: app.clock.now() };
-        let signed = sign(&mut head, proven, &call, by)?;
+        let signed = sign(&mut head, proven, entry.called(), by)?;
         Ok(Request::from_parts(head, signed.body()))
     }
 

@@ -1,7 +1,6 @@
 //! What programs need to come through here: variables, trust, placeholder credentials.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs::DirBuilder;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -130,10 +129,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 /// Lines for a shell. A value in single quotes is taken literally; a single quote is written outside of them.
 fn exports(environment: &[(String, String)]) -> String {
-    environment.iter().fold(String::new(), |mut text, (name, value)| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "export {name}='{}'", value.replace('\'', r"'\''"));
-        text
+    environment.iter().fold(String::new(), |text, (name, value)| {
+        text + &format!("export {name}='{}'\n", value.replace('\'', r"'\''"))
     })
 }
 
@@ -142,11 +139,9 @@ fn profiles(derived: &[Placeholder], default: Option<&Placeholder>) -> String {
     let all = default.map(|placeholder| ("default", placeholder)).into_iter();
     let all = all.chain(derived.iter().map(|placeholder| (placeholder.target.as_str(), placeholder)));
     let head = "# Placeholders of Countersign: worth nothing but through its proxy on this machine.\n".to_owned();
-    all.fold(head, |mut text, (name, Placeholder { access_key_id, secret_access_key, .. })| {
+    all.fold(head, |text, (name, Placeholder { access_key_id, secret_access_key, .. })| {
         let secret = secret_access_key.expose();
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\n[{name}]\naws_access_key_id = {access_key_id}\naws_secret_access_key = {secret}\n");
-        text
+        text + &format!("\n[{name}]\naws_access_key_id = {access_key_id}\naws_secret_access_key = {secret}\n")
     })
 }
 

@@ -64,8 +64,8 @@ impl Entry {
     }
 
     /// What it would do.
-    pub(crate) fn call(&mut self, call: Call) {
-        self.call = Some(call);
+    pub(crate) fn call(&mut self, call: Call) -> &mut Call {
+        self.call.insert(call)
     }
 
     /// What it would do, as far as that is known.

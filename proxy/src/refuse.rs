@@ -1,7 +1,5 @@
 //! Refusals, in the error shape that the caller's SDK understands, with a reason that a person can act on.
 
-use std::fmt::Write as _;
-
 use access::{Refusal, RefusalCode, RequestId, Retry};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -221,13 +219,12 @@ fn cbor_head(major: u8, argument: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// A refusal and its sources, for a log: hyper's errors and I/O errors say little without their causes.
+/// An error and its causes: hyper's errors and I/O errors say little without their causes.
 pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {inner}");
+        text = format!("{text}: {inner}");
         cause = inner.source();
     }
     text
@@ -252,12 +249,38 @@ mod tests {
         let xml = "grant \"a\" &lt;does&gt; not &amp; cover; ask alice [countersign: not-granted]";
         let id = "019f0000-0000-7000-8000-000000000001";
         let golden = [
-            (Dialect::S3, format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>{xml}</Message><RequestId>{id}</RequestId><HostId>countersign</HostId></Error>")),
-            (Dialect::Query, format!("<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{xml}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>")),
-            (Dialect::Ec2, format!("<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>{xml}</Message></Error></Errors><RequestID>{id}</RequestID></Response>")),
-            (Dialect::Json10, format!("{{\"__type\":\"AccessDeniedException\",\"message\":\"{text}\",\"requestId\":\"{id}\"}}")),
-            (Dialect::RestJson, format!("{{\"message\":\"{text}\",\"code\":\"AccessDeniedException\",\"requestId\":\"{id}\"}}")),
-            (Dialect::Plain, format!("countersign: grant \"a\" <does> not & cover; ask alice [countersign: not-granted]\nrequest id: {id}\n")),
+            (
+                Dialect::S3,
+                format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>{xml}</Message><RequestId>{id}</RequestId><HostId>countersign</HostId></Error>"
+                ),
+            ),
+            (
+                Dialect::Query,
+                format!(
+                    "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{xml}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
+                ),
+            ),
+            (
+                Dialect::Ec2,
+                format!(
+                    "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>{xml}</Message></Error></Errors><RequestID>{id}</RequestID></Response>"
+                ),
+            ),
+            (
+                Dialect::Json10,
+                format!("{{\"__type\":\"AccessDeniedException\",\"message\":\"{text}\",\"requestId\":\"{id}\"}}"),
+            ),
+            (
+                Dialect::RestJson,
+                format!("{{\"message\":\"{text}\",\"code\":\"AccessDeniedException\",\"requestId\":\"{id}\"}}"),
+            ),
+            (
+                Dialect::Plain,
+                format!(
+                    "countersign: grant \"a\" <does> not & cover; ask alice [countersign: not-granted]\nrequest id: {id}\n"
+                ),
+            ),
         ];
         for (dialect, expected) in golden {
             let (status, body, response) = refused(RefusalCode::NotGranted, dialect);
@@ -270,7 +293,10 @@ mod tests {
 
     #[test]
     fn cbor_is_a_map_of_two_texts() {
-        assert_eq!(cbor_map([("a", "b"), ("c", &"d".repeat(24))])[..8], [0xa2, 0x61, b'a', 0x61, b'b', 0x61, b'c', 0x78]);
+        assert_eq!(
+            cbor_map([("a", "b"), ("c", &"d".repeat(24))])[..8],
+            [0xa2, 0x61, b'a', 0x61, b'b', 0x61, b'c', 0x78]
+        );
         assert_eq!(cbor_map([("a", &"d".repeat(300))])[..8], [0xa1, 0x61, b'a', 0x7a, 0, 0, 1, 44]);
     }
 
@@ -297,7 +323,8 @@ mod tests {
             Dialect::of(service, Dialect::hinted(&head))
         };
         let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-        let (json, target) = (("content-type", "application/x-amz-json-1.0"), ("content-type", "application/x-amz-json-1.1"));
+        let (json, target) =
+            (("content-type", "application/x-amz-json-1.0"), ("content-type", "application/x-amz-json-1.1"));
         assert_eq!(of(Some("s3"), form, "/"), Dialect::S3);
         assert_eq!(of(Some("dynamodb"), json, "/"), Dialect::Json10);
         assert_eq!(of(Some("kms"), target, "/"), Dialect::Json11);

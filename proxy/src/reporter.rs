@@ -43,7 +43,10 @@ pub(crate) struct Filed {
 /// Both ends of the queue.
 pub(crate) fn queue(metrics: &Arc<Metrics>) -> (Reporter, Filed) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (Reporter { queue: sender, metrics: metrics.clone() }, Filed { queue: receiver, batch: Vec::new(), metrics: metrics.clone() })
+    (
+        Reporter { queue: sender, metrics: metrics.clone() },
+        Filed { queue: receiver, batch: Vec::new(), metrics: metrics.clone() },
+    )
 }
 
 impl Reporter {
@@ -102,5 +105,40 @@ async fn hand_over<L: Lessor>(lessor: &L, batch: &[Record]) {
         tracing::warn!(%error, records = batch.len(), "access records are not stored yet; trying again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(longest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Outcome, RequestId};
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            id: RequestId::new(uuid::Uuid::nil()),
+            at: Timestamp::UNIX_EPOCH,
+            caller: None,
+            target: None,
+            role: None,
+            grant: None,
+            lease: None,
+            call: None,
+            outcome: Outcome::Passed { status: 200 },
+            bytes_up: 0,
+            bytes_down: 0,
+            took: SignedDuration::ZERO,
+        }
+    }
+
+    #[test]
+    fn records_beyond_the_queue_are_counted_as_lost_and_nobody_waits() {
+        let metrics = Arc::new(Metrics::default());
+        let (reporter, mut filed) = queue(&metrics);
+        (0..QUEUE + 3).for_each(|_| reporter.file(record()));
+        assert_eq!(metrics.records_dropped.value(), 3);
+        filed.give_up();
+        assert_eq!(metrics.records_dropped.value(), QUEUE as u64 + 3);
     }
 }

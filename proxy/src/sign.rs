@@ -66,13 +66,14 @@ pub(crate) struct By<'a> {
 }
 
 /// Puts the lease's signature on a proven call. The head is final then; the body is made by what comes back.
-pub(crate) fn sign(head: &mut Parts, proven: Proven, call: &Call, by: By<'_>) -> Result<Signed, Refusal> {
+pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By<'_>) -> Result<Signed, Refusal> {
     let Proven { verified, payload, body } = proven;
     let Credential::Aws(credential) = by.lease.credential();
     let malformed = |error: &dyn std::error::Error| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
-    let region = call.region.as_deref().ok_or_else(|| malformed(&NoRegion))?;
+    let scope = call.and_then(|call| Some((call.region.as_deref()?, call.service.as_str())));
+    let (region, service) = scope.ok_or_else(|| malformed(&NoScope))?;
     let framing = Framing::declared(&head.headers, &payload).map_err(|error| malformed(&error))?;
-    let signer = Signer { credential, keys: by.keys, region, service: &call.service };
+    let signer = Signer { credential, keys: by.keys, region, service };
     let signed = countersign(head, &payload, &signer, by.now).map_err(|error| unsigned(&error))?;
     let resigner = framing.map(|framing| Resigner::new(verified.into_chain(), signed.into_chain(), framing));
     Ok(Signed { body, resigner })
@@ -108,15 +109,18 @@ impl Signed {
     }
 }
 
-/// The scope of every signature names a region, so this does not happen to a call that was verified.
+/// Every signature's scope names region and service, so this does not happen to a call that was verified.
 #[derive(Debug, thiserror::Error)]
-#[error("the call names no region to sign for")]
-struct NoRegion;
+#[error("the call names no region and service to sign for")]
+struct NoScope;
 
 async fn hold(mut body: Upload, limit: usize) -> Result<Bytes, Refusal> {
     let too_large = || {
-        Refusal::new(RefusalCode::RequestTooLarge, format!("a body without x-amz-content-sha256 may have {limit} bytes here"))
-            .help("let the client send the payload's hash, or raise `proxy.limits.held_body_bytes`")
+        Refusal::new(
+            RefusalCode::RequestTooLarge,
+            format!("a body without x-amz-content-sha256 may have {limit} bytes here"),
+        )
+        .help("let the client send the payload's hash, or raise `proxy.limits.held_body_bytes`")
     };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());

@@ -2,33 +2,31 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Remembers when something last moved and tells when nothing has for too long.
+/// Tells when somebody has been waited for in vain for too long.
 ///
+/// It begins when somebody waits, not when something last moved: a side that was not asked for a while was not silent.
 /// The deadline moves with every byte, the timer in the runtime's wheel does not: it fires at the oldest deadline, sees
 /// that there is a newer one, and is armed again. A busy connection arms it once per time-out instead of once per read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Silence {
-    last: Instant,
+    since: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Silence {
-    /// Begins now.
-    pub(crate) fn new() -> Self {
-        Self { last: Instant::now(), sleep: None }
+    /// Says that something moved, or that nobody waits.
+    pub(crate) const fn broken(&mut self) {
+        self.since = None;
     }
 
-    /// When something last moved.
-    pub(crate) const fn last(&self) -> Instant {
-        self.last
-    }
-
-    /// Says that something moved.
-    pub(crate) fn broken(&mut self) {
-        self.last = Instant::now();
+    /// Ready once the silence, which begins now if it has not begun, is as long as `length`.
+    pub(crate) fn poll_for(&mut self, cx: &mut Context<'_>, length: Duration) -> Poll<()> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.poll_until(cx, since + length)
     }
 
     /// Ready once `deadline` has passed.
@@ -44,5 +42,25 @@ impl Silence {
             }
             sleep.as_mut().reset(deadline);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    const LENGTH: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_that_is_broken_begins_anew() {
+        let mut silence = Silence::default();
+        let began = Instant::now();
+        let waited = tokio::time::timeout(Duration::from_secs(9), poll_fn(|cx| silence.poll_for(cx, LENGTH))).await;
+        assert!(waited.is_err());
+        silence.broken();
+        poll_fn(|cx| silence.poll_for(cx, LENGTH)).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(19));
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn carry<P>(program: &mut P, destination: TcpStream, idle: Dura
 where
     P: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut destination = Watched { io: destination, silence: Silence::new(), idle };
+    let mut destination = Watched { io: destination, silence: Silence::default(), idle };
     let (up, down) = copy_bidirectional_with_sizes(program, &mut destination, BUFFER, BUFFER).await?;
     Ok(Carried { up, down })
 }
@@ -45,8 +45,8 @@ impl AsyncRead for Watched {
             self.silence.broken();
             return read;
         }
-        let deadline = self.silence.last() + self.idle;
-        ready!(self.silence.poll_until(cx, deadline));
+        let idle = self.idle;
+        ready!(self.silence.poll_for(cx, idle));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

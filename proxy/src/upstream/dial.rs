@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use ca::Bundle;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -16,6 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use super::line::Line;
 use super::wire::{Io, Wire};
+use crate::ahead::Ahead;
 use crate::destination::{Destination, Scheme};
 
 /// How long one address may take before the next is tried beside it (RFC 8305 §5).
@@ -91,7 +93,7 @@ impl Dialer {
             Scheme::Https => {
                 let name = ServerName::try_from(origin.host.to_string());
                 let name = name.map_err(|_| DialError::Name(origin.clone()))?;
-                let tls = self.tls.connect(name, tcp).await;
+                let tls = self.tls.connect(name, Ahead::new(tcp, BytesMut::new())).await;
                 Io::Tls(Box::new(tls.map_err(|error| DialError::Tls(origin.clone(), error))?))
             }
         };

@@ -19,6 +19,9 @@ use crate::head::MAX_HEADERS;
 /// Longest head of an answer. CloudFront and S3 answer with a few KiB; user metadata may add 2 KiB.
 const MAX_ANSWER_HEAD: usize = 64 * 1024;
 
+/// Bytes of an answer read ahead of the program, per line.
+const MAX_BUFFER: usize = 128 * 1024;
+
 /// A connection that carries one request at a time (HTTP/1.1). HTTP/2 lines, which carry many, will be another kind.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -43,6 +46,7 @@ impl Line {
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_ANSWER_HEAD)
+            .max_buf_size(MAX_BUFFER)
             .handshake(TokioIo::new(wire))
             .await?;
         Ok(Box::new(Self { origin, sender, connection, is_closed: false, idle_since: Instant::now() }))

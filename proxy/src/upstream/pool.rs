@@ -35,6 +35,7 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct Idle {
+    #[expect(clippy::vec_box, reason = "a line is moved with every request: as a pointer, not as a kilobyte")]
     lines: HashMap<Destination, Vec<Box<Line>>>,
     count: usize,
 }

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::ahead::Ahead;
 use crate::silence::Silence;
 
 /// A connection to a destination. While a request is under way on it, neither direction may be silent for longer than
@@ -23,12 +24,12 @@ pub(crate) struct Wire {
 #[derive(Debug)]
 pub(crate) enum Io {
     Clear(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Ahead<TcpStream>>>),
 }
 
 impl Wire {
     pub(crate) fn new(io: Io, idle: Duration) -> Self {
-        Self { io, silence: Silence::new(), idle }
+        Self { io, silence: Silence::default(), idle }
     }
 
     fn or_silence<T>(&mut self, cx: &mut Context<'_>, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -36,8 +37,7 @@ impl Wire {
             self.silence.broken();
             return moved;
         }
-        let deadline = self.silence.last() + self.idle;
-        ready!(self.silence.poll_until(cx, deadline));
+        ready!(self.silence.poll_for(cx, self.idle));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -1,0 +1,156 @@
+//! Connections to destinations: kept, found dead, dialled anew.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use access::{Outcome, RefusalCode};
+use ca::{Host, Leaves, Mint, Root, Scope, ServerTls};
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+
+use crate::destination::{Mirror, Scripted};
+use crate::program::{S3, Signed, answer, ask, connect, exchange, head, tls};
+use crate::stage::{Stage, Wish};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+#[tokio::test]
+async fn line_that_one_program_leaves_is_used_by_the_next() {
+    let mirror = Mirror::new().await;
+    let stage = Stage::new(mirror.address).await;
+    for _ in 0..3 {
+        let mut io = connect(&stage, &format!("{S3}:80")).await;
+        assert_eq!(exchange(&mut io, &Signed::get(&stage, "/x").head()).await.status, 200);
+        drop(io);
+        stage.record().await;
+        while stage.metrics.connections.value() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(mirror.connections(), 1);
+}
+
+#[tokio::test]
+async fn line_that_the_destination_has_closed_is_not_used_again() {
+    let mut destination = Scripted::new().await;
+    let stage = Stage::new(destination.address).await;
+    let mut io = connect(&stage, &format!("{S3}:80")).await;
+    for _ in 0..3 {
+        io.write_all(Signed::get(&stage, "/x").head().as_bytes()).await.unwrap();
+        let mut upstream = destination.connection().await;
+        head(&mut upstream).await;
+        upstream.write_all(OK).await.unwrap();
+        assert_eq!(answer(&mut io).await.status, 200);
+        drop(upstream);
+    }
+}
+
+#[tokio::test]
+async fn answer_that_announces_the_end_of_its_line_is_still_whole() {
+    let mut destination = Scripted::new().await;
+    let stage = Stage::new(destination.address).await;
+    let mut io = connect(&stage, &format!("{S3}:80")).await;
+    for _ in 0..2 {
+        io.write_all(Signed::get(&stage, "/x").head().as_bytes()).await.unwrap();
+        let mut upstream = destination.connection().await;
+        head(&mut upstream).await;
+        upstream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end").await.unwrap();
+        drop(upstream);
+        let whole = answer(&mut io).await;
+        assert_eq!((whole.status, whole.body.as_str()), (200, "until the end"));
+    }
+}
+
+#[tokio::test]
+async fn destination_that_breaks_off_is_reported_as_broken_and_may_be_tried_again() {
+    let mut destination = Scripted::new().await;
+    let stage = Stage::new(destination.address).await;
+    let mut io = connect(&stage, &format!("{S3}:80")).await;
+    io.write_all(Signed::get(&stage, "/x").head().as_bytes()).await.unwrap();
+    let mut upstream = destination.connection().await;
+    head(&mut upstream).await;
+    drop(upstream);
+    assert_eq!(answer(&mut io).await.status, 503);
+    assert!(matches!(stage.outcome().await, Outcome::Broken { .. }));
+}
+
+#[tokio::test]
+async fn destination_that_cannot_be_reached_is_a_refusal_in_the_words_of_the_service() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let stage = Stage::new(nobody).await;
+    let answer = ask(&stage, &Signed::get(&stage, "/x").absolute_head()).await;
+    assert!(answer.status == 503 && answer.body.contains("<Code>ServiceUnavailable</Code>"), "{answer:?}");
+    let outcome = stage.outcome().await;
+    assert!(matches!(outcome, Outcome::Refused { code: RefusalCode::UpstreamUnavailable, .. }), "{outcome:?}");
+}
+
+/// A mirror behind TLS, and the file with the root that vouches for it.
+async fn tls_mirror(directory: &TempDir) -> (Mirror, PathBuf) {
+    let localhost = Host::parse("localhost").unwrap();
+    // The proxy trusts by the machine's clock here, as it must towards real destinations.
+    #[expect(clippy::disallowed_methods, reason = "rustls checks certificates by the real time")]
+    let now = Timestamp::now();
+    let root = Root::generate(&Scope::of([localhost]).unwrap(), now, SignedDuration::from_hours(1)).unwrap();
+    let path = directory.path().join("roots.pem");
+    std::fs::write(&path, root.pem()).unwrap();
+    let leaves = Leaves::new(Mint::new(root).unwrap(), Arc::new(move || now));
+    let tls = ServerTls::new(Arc::new(leaves), &[b"http/1.1"]).unwrap();
+    (Mirror::with_tls(tls.by_name().clone()).await, path)
+}
+
+#[tokio::test]
+async fn destination_behind_tls_is_reached_if_its_root_is_trusted_and_refused_if_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mirror, roots) = tls_mirror(&directory).await;
+    for (upstream_roots, status) in [(Some(roots), 200), (None, 503)] {
+        let mut wish = Wish::aws_at(mirror.address);
+        wish.endpoints = vec![("*amazonaws.com", format!("https://localhost:{}", mirror.address.port()))];
+        wish.upstream_roots = upstream_roots;
+        let stage = Stage::with(wish).await;
+        let mut io = tls(&stage, &format!("{S3}:443"), S3).await.unwrap();
+        let answer = exchange(&mut io, &Signed::get(&stage, "/x").head()).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(status == 200 || answer.body.contains("no TLS with localhost"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn large_bodies_stream_through_tls_on_both_sides() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mirror, roots) = tls_mirror(&directory).await;
+    let mut wish = Wish::aws_at(mirror.address);
+    wish.endpoints = vec![("*amazonaws.com", format!("https://localhost:{}", mirror.address.port()))];
+    wish.upstream_roots = Some(roots);
+    let stage = Stage::with(wish).await;
+    let mut io = tls(&stage, &format!("{S3}:443"), S3).await.unwrap();
+    let body: String = (0..300_000).map(|n| char::from(b'a' + u8::try_from(n % 23).unwrap())).collect();
+    let length = body.len().to_string();
+    let signed = Signed::put(&stage, "/x", vec![("content-length", &length)]);
+    let answer = exchange(&mut io, &(signed.head() + &body)).await;
+    assert!(answer.status == 200 && answer.body.ends_with(&body));
+    let record = stage.record().await;
+    assert_eq!((record.bytes_up, record.bytes_down), (300_000, answer.body.len() as u64));
+}
+
+#[tokio::test]
+async fn silent_destination_times_out() {
+    let mut destination = Scripted::new().await;
+    let mut wish = Wish::aws_at(destination.address);
+    wish.limits.idle_timeout = SignedDuration::from_millis(300);
+    let stage = Stage::with(wish).await;
+    let mut io = connect(&stage, &format!("{S3}:80")).await;
+    io.write_all(Signed::get(&stage, "/x").head().as_bytes()).await.unwrap();
+    let _upstream = destination.connection().await;
+    let late = answer(&mut io).await;
+    assert!(late.status == 503 && late.body.contains("did not answer in time"), "{late:?}");
+}
+
+#[tokio::test]
+async fn proxy_does_not_go_round_through_itself() {
+    let mirror = Mirror::new().await;
+    let stage = Stage::new(mirror.address).await;
+    let own = stage.proxy;
+    let answer = ask(&stage, &format!("GET http://{own}/ HTTP/1.1\r\nHost: {own}\r\n\r\n")).await;
+    assert!(answer.status == 400 && answer.body.contains("is this proxy itself"), "{answer:?}");
+}

@@ -1,0 +1,221 @@
+//! A world in one call: a running proxy, its lessor, its clock.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use access::{
+    Assurance, AwsCredential, Call, Caller, Clock, Cloud, Context, Credential, Grant, GrantName, Lease, LeaseId,
+    Outcome, Pattern, Record, Refusal, Rules, Secret, SourceName, Target, TargetName, Who, decide,
+};
+use config::{BrokerSettings, CaSettings, Endpoints, Limits, ProxySettings, Settings};
+use jiff::{SignedDuration, Timestamp};
+use lease::{Ask, Leases, Lessor, ReportError};
+use proxy::{Metrics, Parts, Proxy};
+use serve::{Drained, Shutdown};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+/// The key that AWS would know.
+pub(crate) const REAL_KEY: &str = "ASIAREALREALREALREAL";
+pub(crate) const REAL_SECRET: &str = "really-secret";
+
+/// Now, for everyone.
+pub(crate) fn noon() -> Timestamp {
+    "2026-07-05T12:00:00Z".parse().unwrap()
+}
+
+pub(crate) struct Stage {
+    pub(crate) proxy: SocketAddr,
+    pub(crate) lessor: Arc<StubLessor>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) running: JoinHandle<Drained>,
+    pub(crate) token: PathBuf,
+    pub(crate) directory: TempDir,
+}
+
+/// What tests may want otherwise.
+pub(crate) struct Wish {
+    pub(crate) endpoints: Vec<(&'static str, String)>,
+    pub(crate) limits: Limits,
+    pub(crate) upstream_roots: Option<PathBuf>,
+}
+
+impl Wish {
+    /// All of AWS is at `destination`.
+    pub(crate) fn aws_at(destination: SocketAddr) -> Self {
+        let seconds = SignedDuration::from_secs;
+        Self {
+            endpoints: vec![("*amazonaws.com", format!("http://{destination}"))],
+            limits: Limits {
+                connections: 100,
+                held_body_bytes: 64 * 1024,
+                head_timeout: seconds(10),
+                connect_timeout: seconds(5),
+                idle_timeout: seconds(30),
+                grace: seconds(5),
+            },
+            upstream_roots: None,
+        }
+    }
+}
+
+impl Stage {
+    pub(crate) async fn new(destination: SocketAddr) -> Self {
+        Self::with(Wish::aws_at(destination)).await
+    }
+
+    pub(crate) async fn with(wish: Wish) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let token = directory.path().join("token");
+        std::fs::write(&token, "header.payload.signature").unwrap();
+        let settings = settings(&directory, token.clone(), wish);
+        let (clock, shutdown) = (Clock::new(noon), Shutdown::new());
+        let lessor = Arc::new(StubLessor::default());
+        let parts = Parts {
+            root: proxy::authority(&settings.proxy.ca, [], noon()).unwrap(),
+            leases: Arc::new(Leases::new(lessor.clone(), clock.clone(), shutdown.clone())),
+            lessor: lessor.clone(),
+            clock,
+            shutdown: shutdown.clone(),
+            inherited: |_| None,
+        };
+        let proxy = Proxy::bind(&settings, parts).await.unwrap();
+        let (address, metrics) = (proxy.local_addr(), proxy.metrics());
+        let environment = proxy.environment().to_vec();
+        let running = tokio::spawn(proxy.run());
+        Self { proxy: address, lessor, metrics, environment, shutdown, running, token, directory }
+    }
+
+    /// The default target's placeholder, as programs get it.
+    pub(crate) fn placeholder(&self) -> (String, String) {
+        let value = |wanted: &str| self.environment.iter().find(|(name, _)| name == wanted).unwrap().1.clone();
+        (value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"))
+    }
+
+    /// The next record that the lessor hears of.
+    pub(crate) async fn record(&self) -> Record {
+        let heard = async {
+            loop {
+                if let Some(record) = self.lessor.records.lock().unwrap().pop_front() {
+                    return record;
+                }
+                self.lessor.heard.notified().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), heard).await.expect("a record within seconds")
+    }
+
+    pub(crate) async fn outcome(&self) -> Outcome {
+        self.record().await.outcome
+    }
+}
+
+fn settings(directory: &TempDir, token_file: PathBuf, wish: Wish) -> Settings {
+    let endpoints = wish.endpoints.into_iter().map(|(host, url)| (Pattern::new(host).unwrap(), url.parse().unwrap()));
+    Settings {
+        realm: "test".into(),
+        sources: Vec::new(),
+        rules: rules(),
+        endpoints: Endpoints::new(endpoints.collect()),
+        proxy: ProxySettings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            directory: directory.path().join("run"),
+            token_file,
+            default_target: None,
+            ca: CaSettings::Ephemeral { lifetime: SignedDuration::from_hours(1) },
+            upstream_roots: wish.upstream_roots,
+            limits: wish.limits,
+        },
+        broker: BrokerSettings {
+            store: directory.path().join("store"),
+            issuer: "https://broker.test".parse().unwrap(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
+            encryption_key: None,
+            key_lifetime: SignedDuration::from_hours(1),
+            key_publish_ahead: SignedDuration::from_hours(1),
+            aws_audience: "sts.amazonaws.com".into(),
+        },
+    }
+}
+
+pub(crate) fn rules() -> Rules {
+    let target = Target {
+        name: TargetName::new("receipts").unwrap(),
+        cloud: Cloud::Aws,
+        role: "arn:aws:iam::123456789012:role/receipts".into(),
+        service: None,
+        resources: Vec::new(),
+        region: "us-east-1".into(),
+        session: SignedDuration::from_hours(1),
+    };
+    let grant = Grant {
+        name: GrantName::new("billing-receipts").unwrap(),
+        from: vec![Who::Source(SourceName::new("pods").unwrap())],
+        to: target.name.clone(),
+        allow: vec![Pattern::new("*").unwrap()],
+        conditions: Vec::new(),
+        session: None,
+        policies: Vec::new(),
+    };
+    Rules::new([target], [grant])
+}
+
+/// Lends to everyone, unless told to refuse; keeps what it hears.
+#[derive(Debug, Default)]
+pub(crate) struct StubLessor {
+    pub(crate) refuse: Mutex<Option<Refusal>>,
+    pub(crate) asked: Mutex<Vec<Ask>>,
+    /// So many reports fail.
+    pub(crate) deaf: Mutex<usize>,
+    records: Mutex<VecDeque<Record>>,
+    heard: tokio::sync::Notify,
+}
+
+impl Lessor for StubLessor {
+    async fn lease(&self, ask: Ask) -> Result<Lease, Refusal> {
+        self.asked.lock().unwrap().push(ask.clone());
+        if let Some(refusal) = self.refuse.lock().unwrap().clone() {
+            return Err(refusal);
+        }
+        Ok(lease(&ask.target, &ask.call))
+    }
+
+    async fn report(&self, records: Vec<Record>) -> Result<(), ReportError> {
+        let mut deaf = self.deaf.lock().unwrap();
+        if *deaf > 0 {
+            *deaf -= 1;
+            return Err(ReportError(Arc::new(std::io::Error::other("the store is busy"))));
+        }
+        self.records.lock().unwrap().extend(records);
+        self.heard.notify_one();
+        Ok(())
+    }
+}
+
+fn lease(target: &TargetName, call: &Call) -> Lease {
+    let caller = Caller {
+        subject: "system:serviceaccount:shop:billing".into(),
+        issuer: "https://cluster.test".into(),
+        sources: vec![SourceName::new("pods").unwrap()],
+        groups: Vec::new(),
+        roles: Vec::new(),
+        attributes: std::collections::BTreeMap::new(),
+        assurance: Assurance::default(),
+        until: noon() + SignedDuration::from_hours(1),
+    };
+    let context = Context { now: noon(), from: None };
+    let permit = decide(&Arc::new(caller), (target, call), &rules(), &context).expect("the grant covers everything");
+    let credential = AwsCredential {
+        access_key_id: REAL_KEY.into(),
+        secret_access_key: Secret::new(REAL_SECRET.into()),
+        session_token: Secret::new("real-token".into()),
+        expires: noon() + SignedDuration::from_hours(1),
+    };
+    Lease::new(LeaseId::new(uuid::Uuid::from_u128(7)), permit, Credential::Aws(credential), noon())
+}

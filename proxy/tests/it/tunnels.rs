@@ -1,0 +1,64 @@
+//! Tunnels: what is no cloud's business goes through untouched.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::destination::{Mirror, Scripted};
+use crate::program::{ask, connect, exchange};
+use crate::stage::Stage;
+
+async fn stage() -> (Mirror, Scripted, Stage) {
+    let mirror = Mirror::new().await;
+    let stage = Stage::new(mirror.address).await;
+    (mirror, Scripted::new().await, stage)
+}
+
+#[tokio::test]
+async fn bytes_go_both_ways_untouched_and_are_counted() {
+    let (_mirror, mut destination, stage) = stage().await;
+    let mut io = connect(&stage, &destination.address.to_string()).await;
+    let hello = [22, 3, 1, 0, 2, 1, 0];
+    io.write_all(&hello).await.unwrap();
+    let mut theirs = destination.connection().await;
+    let mut heard = [0; 7];
+    theirs.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, hello, "a handshake with somewhere else is not ours");
+    theirs.write_all(b"answer").await.unwrap();
+    theirs.shutdown().await.unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "answer");
+    drop(io);
+    while stage.metrics.bytes_down.value() < 6 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((stage.metrics.tunnels.value(), stage.metrics.bytes_up.value()), (1, 7));
+}
+
+#[tokio::test]
+async fn destination_that_speaks_first_is_heard() {
+    let (_mirror, mut destination, stage) = stage().await;
+    let mut io = connect(&stage, &destination.address.to_string()).await;
+    let mut theirs = destination.connection().await;
+    theirs.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+    let mut heard = [0; 11];
+    io.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"SSH-2.0-x\r\n");
+}
+
+#[tokio::test]
+async fn clear_text_http_in_a_tunnel_to_somewhere_else_is_answered() {
+    let (_aws, _destination, stage) = stage().await;
+    let other = Mirror::new().await;
+    let host = other.address.to_string();
+    let mut io = connect(&stage, &host).await;
+    let answer = exchange(&mut io, &format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+    assert!(answer.status == 200 && answer.body.starts_with("GET /x HTTP/1.1\r\n"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn tunnel_to_nowhere_is_refused_before_it_is_established() {
+    let (_mirror, _destination, stage) = stage().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let answer = ask(&stage, &format!("CONNECT {nobody} HTTP/1.1\r\nHost: {nobody}\r\n\r\n")).await;
+    assert!(answer.status == 502 && answer.body.contains("cannot be reached"), "{answer:?}");
+}
