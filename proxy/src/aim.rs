@@ -11,6 +11,10 @@ use http::{HeaderValue, Method, Uri, Version};
 use crate::destination::{Destination, Scheme};
 use crate::pipeline::Stop;
 
+/// APIs that are never intercepted. Session Manager's WebSockets carry a token that an API call has returned before, not
+/// a signature, and its plugin trusts the system's roots only.
+const TUNNELLED: [&str; 1] = ["ssmmessages."];
+
 /// A destination, and how to get there.
 #[derive(Debug, Clone)]
 pub(crate) struct Aim {
@@ -40,7 +44,7 @@ impl Aim {
             let origin = origin.unwrap_or_else(|_| destination.clone());
             return Self { destination, origin, kind: Kind::Cloud };
         }
-        if !is_cloud_host(&destination.host) {
+        if !is_cloud_host(&destination.host) || TUNNELLED.iter().any(|prefix| destination.host.starts_with(prefix)) {
             return Self { origin: destination.clone(), destination, kind: Kind::Elsewhere };
         }
         let mut origin = destination.over(Scheme::Https);
@@ -132,6 +136,7 @@ mod tests {
             at("sqs.us-east-1.amazonaws.com:443"),
             ("sqs.us-east-1.amazonaws.com:443".into(), Scheme::Https, Kind::Cloud)
         );
+        assert_eq!(at("ssmmessages.us-east-1.amazonaws.com:443").2, Kind::Elsewhere);
         assert_eq!(at("example.com:443"), ("example.com:443".into(), Scheme::Https, Kind::Elsewhere));
     }
 

@@ -7,6 +7,7 @@ use cloud::aws::key::SigningKeys;
 use cloud::aws::placeholder::{Placeholder, Placeholders};
 use cloud::aws::recognise::{Head, Recognised, Unrecognised, recognise};
 use cloud::aws::verify::{self, Check, VerifyError};
+use http::header::UPGRADE;
 use http::request::Parts;
 use jiff::Timestamp;
 
@@ -50,6 +51,9 @@ impl Classifier {
     ///
     /// What looks signed and cannot be read is refused, never taken for unsigned.
     pub(crate) fn classify(&self, head: &Parts, host: &str, now: Timestamp) -> Result<Class, Refusal> {
+        if head.headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+            return Err(not_yet("WebSockets", "use the service's HTTP API, or let the host be tunnelled"));
+        }
         let (method, uri, headers) = (&head.method, &head.uri, &head.headers);
         let recognised = match recognise(Head { method, uri, headers, host }) {
             Ok(recognised) => recognised,
@@ -92,6 +96,11 @@ impl Classifier {
         Err(Refusal::new(RefusalCode::PlaceholderAstray, message).help(
             "placeholders stand for credentials at their own cloud only; if this host is one, name it in `endpoints`",
         ))
+    }
+
+    /// Whether bytes carry a placeholder in plain sight.
+    pub(crate) fn is_mentioned(&self, bytes: &[u8]) -> bool {
+        self.placeholders.mentioned_in(bytes).is_some()
     }
 
     fn unsigned(&self, head: &Parts, call: Option<Call>) -> Result<Class, Refusal> {

@@ -78,6 +78,16 @@ pub(crate) fn read_head(bytes: &[u8]) -> Result<Option<(usize, Body)>, Malformed
     Ok(Some((length, body(&request)?)))
 }
 
+/// Whether a whole head asks for a WebSocket (RFC 6455 §4.1).
+pub(crate) fn is_websocket(head: &[u8]) -> bool {
+    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    let mut request = Request::new(&mut headers);
+    let upgrade = |header: &httparse::Header<'_>| {
+        header.name.eq_ignore_ascii_case("upgrade") && header.value.eq_ignore_ascii_case(b"websocket")
+    };
+    request.parse(head).is_ok() && request.headers.iter().any(upgrade)
+}
+
 fn body(request: &Request<'_, '_>) -> Result<Body, Malformed> {
     let (mut length, mut chunked, mut hosts) = (None, false, 0);
     for header in request.headers.iter() {

@@ -12,7 +12,6 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::accept::refuse_connect;
 use crate::ahead::Ahead;
@@ -20,6 +19,7 @@ use crate::aim::{Aim, Kind};
 use crate::app::App;
 use crate::connection;
 use crate::destination::{Destination, Scheme};
+use crate::head::{is_websocket, read_head};
 use crate::refuse::with_causes;
 use crate::trouble::unreachable;
 use crate::tunnel::{Carried, carry};
@@ -38,12 +38,6 @@ enum Spoken {
     Http,
     /// Anything else.
     Unknown,
-}
-
-/// Which HTTP was agreed on in the handshake (RFC 7301). HTTP/2 will be the second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Protocol {
-    Http1,
 }
 
 /// A program's connection, and what was read of it ahead.
@@ -95,19 +89,13 @@ async fn intercept<L: Lessor>(
     let handshake = TlsAcceptor::from(tls).accept(Ahead::new(program, held));
     let handshake = tokio::time::timeout(app.patience().head, handshake);
     match app.upstreams.prepare(&slot, &aim.origin, handshake).await {
-        Ok(Ok(program)) => match protocol(&program) {
-            Protocol::Http1 => connection::serve(program, BytesMut::new(), (app, peer), (Some(aim), slot)).await,
-        },
+        // HTTP/1.1 is all that our side offers (RFC 7301); when it offers HTTP/2, what was chosen decides here.
+        Ok(Ok(program)) => connection::serve(program, BytesMut::new(), (app, peer), (Some(aim), slot)).await,
         Ok(Err(error)) => {
             tracing::info!(destination = %aim.destination, %error, "TLS handshake of a program failed; does it trust our root?");
         }
         Err(_) => tracing::debug!("TLS handshake of a program took too long"),
     }
-}
-
-/// Only what our side offered can have been agreed on.
-const fn protocol(_: &TlsStream<Ahead<TcpStream>>) -> Protocol {
-    Protocol::Http1
 }
 
 async fn in_clear<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (program, held): Program, destination: &Destination) {
@@ -131,6 +119,13 @@ async fn elsewhere<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (mut program, mut h
         spoken = first_words(&mut program, &mut held) => spoken,
         ready = destination.readable() => ready.map(|()| Spoken::Unknown),
         () = tokio::time::sleep(app.idle()) => return,
+    };
+    let spoken = match spoken {
+        Ok(Spoken::Http) => {
+            let head = tokio::time::timeout(app.patience().head, switches(app, &mut program, &mut held)).await;
+            head.unwrap_or(Ok(Spoken::Unknown))
+        }
+        other => other,
     };
     match spoken {
         Ok(Spoken::Http) => in_clear(caller, (program, held), &aim.destination).await,
@@ -156,6 +151,23 @@ async fn first_words(program: &mut TcpStream, held: &mut BytesMut) -> io::Result
     loop {
         if let Some(spoken) = spoken(held) {
             return Ok(spoken);
+        }
+        if program.read_buf(held).await? == 0 {
+            return Ok(Spoken::Unknown);
+        }
+    }
+}
+
+/// Whether clear-text HTTP only begins as such: a WebSocket (`ws://`) leaves it behind with its first answer, so it is
+/// tunnelled, unless its head carries a placeholder; then it is read, and refused.
+async fn switches<L>(app: &App<L>, program: &mut TcpStream, held: &mut BytesMut) -> io::Result<Spoken> {
+    loop {
+        match read_head(held) {
+            Ok(Some((length, _))) if is_websocket(&held[..length]) && !app.classifier.is_mentioned(&held[..length]) => {
+                return Ok(Spoken::Unknown);
+            }
+            Ok(Some(_)) | Err(_) => return Ok(Spoken::Http),
+            Ok(None) => {}
         }
         if program.read_buf(held).await? == 0 {
             return Ok(Spoken::Unknown);

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::destination::{Mirror, Scripted};
-use crate::program::{ask, connect, exchange};
+use crate::program::{ask, connect, exchange, head};
 use crate::stage::Stage;
 
 async fn stage() -> (Mirror, Scripted, Stage) {
@@ -61,4 +61,24 @@ async fn tunnel_to_nowhere_is_refused_before_it_is_established() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let answer = ask(&stage, &format!("CONNECT {nobody} HTTP/1.1\r\nHost: {nobody}\r\n\r\n")).await;
     assert!(answer.status == 502 && answer.body.contains("cannot be reached"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn websocket_in_clear_text_goes_through_a_tunnel_unless_it_carries_a_placeholder() {
+    let (_mirror, mut destination, stage) = stage().await;
+    let host = destination.address.to_string();
+    let handshake = format!("GET /chat HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    let mut io = connect(&stage, &host).await;
+    io.write_all(handshake.as_bytes()).await.unwrap();
+    let mut theirs = destination.connection().await;
+    assert_eq!(head(&mut theirs).await, handshake);
+    theirs.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi").await.unwrap();
+    assert!(head(&mut io).await.starts_with("HTTP/1.1 101 "));
+    let mut frame = [0; 4];
+    io.read_exact(&mut frame).await.unwrap();
+    assert_eq!(&frame, b"\x81\x02hi");
+
+    let leaking = handshake.trim_end().to_owned() + &format!("\r\nX-Key: {}\r\n\r\n", stage.placeholder().0);
+    let mut io = connect(&stage, &host).await;
+    assert_eq!(exchange(&mut io, &leaking).await.header("x-countersign-refusal"), Some("placeholder-astray"));
 }
