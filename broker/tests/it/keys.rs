@@ -2,7 +2,7 @@
 
 use access::Secret;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use broker::audit::{Filter, Verdict};
 use broker::{Broker, KeysError, OpenError, SealError, issuer};
 use jiff::SignedDuration;
@@ -162,6 +162,18 @@ async fn clouds_find_all_that_they_demand_under_the_path_of_the_issuer() {
     let fields: Vec<_> = key.keys().map(String::as_str).collect();
     assert_eq!(fields, ["kty", "use", "alg", "kid", "n", "e"], "and no private part");
     assert_eq!((&key["kty"], &key["alg"]), (&"RSA".into(), &"RS256".into()));
+}
+
+#[tokio::test]
+async fn a_key_id_is_the_thumbprint_of_its_key() {
+    let stage = Stage::new().await;
+    let broker = stage.broker().await;
+    let jwks: Value = serde_json::from_str(&broker.issuer().documents().jwks).unwrap();
+    let key = &jwks["keys"][0];
+    // RFC 7638 §3.1: these members, in this order, without spaces.
+    let members = format!(r#"{{"e":{},"kty":{},"n":{}}}"#, key["e"], key["kty"], key["n"]);
+    let thumbprint = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, members.as_bytes());
+    assert_eq!(key["kid"], URL_SAFE_NO_PAD.encode(thumbprint));
 }
 
 #[tokio::test]

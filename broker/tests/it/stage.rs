@@ -251,7 +251,8 @@ async fn sts(State((script, hands)): State<(Shared, Hands)>, headers: HeaderMap,
     script.seen.push((host.to_owned(), body));
     if !script.answers.is_empty() {
         let (status, body) = script.answers.remove(0);
-        let location = [(header::LOCATION, "/elsewhere")];
+        // Back here, where the next answer is a good one: whoever follows is found out.
+        let location = [(header::LOCATION, "/")];
         return (StatusCode::from_u16(status).unwrap(), location, body).into_response();
     }
     granted(hands.now() + SignedDuration::from_hours(1)).into_response()
