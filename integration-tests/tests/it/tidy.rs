@@ -60,7 +60,7 @@ fn a_crate_imports_only_from_lower_floors() {
     let metadata = metadata();
     let floor = |folder: &str| {
         let holds = |name: &&str| metadata.metadata.floors[*name].iter().any(|f| f == folder);
-        FLOORS.iter().position(|name| holds(&name)).unwrap_or_else(|| panic!("{folder} stands on no floor"))
+        FLOORS.iter().position(holds).unwrap_or_else(|| panic!("{folder} stands on no floor"))
     };
     let folders: BTreeMap<_, _> = metadata.packages.iter().map(|p| (p.name.as_str(), p.folder())).collect();
     for package in &metadata.packages {

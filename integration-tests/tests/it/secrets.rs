@@ -1,0 +1,118 @@
+//! Where no secret may be: in what programs receive, in logs, in the audit, in files, in `Debug`.
+
+use broker::audit::Filter;
+use jiff::SignedDuration;
+
+use crate::stage::cluster::{CHECKOUT, STRANGER};
+use crate::stage::faults::{Fault, Station};
+use crate::stage::log::Log;
+use crate::stage::payload::Form;
+use crate::stage::program::{Ask, Keys, Reply};
+use crate::stage::sigv4::encode;
+use crate::stage::world::{BUCKET, World};
+
+/// What happens in the life of a sidecar, good and bad; and everything that its program received.
+async fn a_day(world: &World) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    let put = |form| Ask::s3("PUT", BUCKET, "/x").body(vec![b'x'; 100_000]).form(form);
+    for form in [Form::Hashed, Form::Unsigned, Form::UnsignedTrailer, Form::Signed, Form::SignedTrailer] {
+        replies.push(world.program.call(put(form)).await);
+    }
+    replies.push(world.program.call(Ask::s3("GET", BUCKET, "/x")).await);
+    let sts = Ask::to(("sts", "us-east-1"), "POST", "sts.us-east-1.amazonaws.com", "/")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body("Action=GetCallerIdentity&Version=2011-06-15");
+    replies.push(world.program.call(sts).await);
+    let wrong = Keys { secret: "A".repeat(40), ..world.program.keys.clone() };
+    replies.push(world.program.with_keys(wrong).call(put(Form::Hashed)).await);
+
+    for (station, fault) in [
+        (Station::Cloud, Fault::ServerError),
+        (Station::Cloud, Fault::CloseAtHead),
+        (Station::Cloud, Fault::CloseInBody),
+        (Station::Cloud, Fault::Noise),
+        (Station::Sts, Fault::Garbage),
+        (Station::Sts, Fault::ServerError),
+        (Station::Sts, Fault::CloseInAnswerBody),
+        (Station::Cluster, Fault::Garbage),
+    ] {
+        world.clock.turn(SignedDuration::from_mins(61));
+        world.project(&world.cluster.token(&CHECKOUT)).await;
+        world.faults.every(station, fault);
+        let asked = world.program.sign(put(Form::Signed));
+        replies.extend(world.program.secure(BUCKET).await.call(&asked).await);
+        world.faults.heal();
+    }
+    world.project(&world.cluster.token(&STRANGER)).await;
+    replies.push(world.program.call(Ask::s3("GET", BUCKET, "/x")).await);
+    world.project(&world.cluster.token(&CHECKOUT).audience("another")).await;
+    replies.push(world.program.call(Ask::s3("GET", BUCKET, "/x")).await);
+    replies
+}
+
+/// Everything that must stay where it is: secrets and session tokens, tokens for the cloud, tokens of pods.
+fn secrets(world: &World) -> Vec<String> {
+    let sessions = world.cloud.sessions();
+    let tokens = world.cloud.exchanges().into_iter().map(|exchange| exchange.parameters["WebIdentityToken"].clone());
+    let pods = [world.cluster.token(&CHECKOUT).text(), world.cluster.token(&STRANGER).text()];
+    // The signature is what makes a token one; header and claims may be shown.
+    let signatures = tokens.chain(pods).map(|token| token.rsplit('.').next().expect("a signature").to_owned());
+    sessions.into_iter().flat_map(|session| [session.secret, session.token]).chain(signatures).collect()
+}
+
+/// Panics if any of the secrets stands in `text`, as it is or percent-encoded.
+fn holds_none_of(secrets: &[String], (place, bytes): (&str, &[u8])) {
+    let text = String::from_utf8_lossy(bytes);
+    for secret in secrets {
+        let encoded = encode(secret.as_bytes(), b"");
+        assert!(!text.contains(secret.as_str()) && !text.contains(&encoded), "{secret:?} stands in {place}");
+    }
+}
+
+#[tokio::test]
+async fn no_secret_reaches_program_log_audit_or_disk() {
+    let log = Log::listen();
+    let world = World::new().await;
+    let replies = a_day(&world).await;
+    let book = world.audit(Filter::default(), replies.len()).await;
+
+    let secrets = secrets(&world);
+    assert!(world.cloud.sessions().len() >= 4 && secrets.len() >= 12, "there were secrets: {secrets:?}");
+    for reply in &replies {
+        holds_none_of(&secrets, ("an answer's head", format!("{:?}", reply.head).as_bytes()));
+        holds_none_of(&secrets, ("an answer's body", &reply.body));
+    }
+    let bodies: Vec<String> = book.into_iter().map(|entry| entry.body).collect();
+    let named = world.cloud.sessions().iter().filter(|s| bodies.iter().any(|body| body.contains(&s.key_id))).count();
+    assert!(named >= 4, "the audit names credentials by their public name");
+    holds_none_of(&secrets, ("the audit", bodies.join("\n").as_bytes()));
+    holds_none_of(&secrets, ("a file", &world.written()));
+    holds_none_of(&secrets, ("Debug", format!("{:?}", world.broker).as_bytes()));
+    let log = log.heard();
+    assert!(String::from_utf8_lossy(&log).contains("the keys of an issuer cannot be fetched"), "there is a log");
+    holds_none_of(&secrets, ("the log", &log));
+}
+
+#[tokio::test]
+async fn files_for_programs_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new().await;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let left = world.left_for_programs();
+    assert_eq!(mode(left), 0o700);
+    for file in ["program.env", "placeholder.seed", "aws/credentials"] {
+        assert_eq!(mode(&left.join(file)), 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn no_private_key_is_left_where_programs_look() {
+    let world = World::new().await;
+    for entry in std::fs::read_dir(world.left_for_programs()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            assert!(!text.contains("PRIVATE KEY"), "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Whether a request may come in: its signature, session, expiry and date, and that its body is what was signed.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Session, State, open};
+use crate::stage::payload::{Chain, Form, Unframer};
+use crate::stage::sigv4::{Authorization, Reading, Signable, canonical, sha256_hex, signature};
+use crate::stage::wire::Head;
+
+/// How far a request's date may be from the cloud's clock.
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(15);
+
+/// A refusal of the cloud.
+#[derive(Debug)]
+pub(super) struct Denied {
+    pub(super) status: u16,
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+impl Denied {
+    pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+}
+
+/// What a request's head claims, as far as it can be checked before the body.
+#[derive(Debug)]
+pub(super) struct Claim {
+    head: Head,
+    signed: Option<Signed>,
+}
+
+#[derive(Debug)]
+struct Signed {
+    session: Session,
+    authorization: Authorization,
+    date: String,
+    declared: Option<String>,
+}
+
+/// A body that is what was signed, unframed.
+pub(super) struct Payload {
+    pub(super) content: Vec<u8>,
+}
+
+/// The one value of a header.
+fn single<'a>(head: &'a Head, name: &'a str) -> Result<Option<&'a str>, Denied> {
+    let mut values = head.all(name);
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => Err(Denied::new(400, "InvalidRequest", format!("more than one {name}"))),
+    }
+}
+
+impl Claim {
+    /// Reads the head, and checks all of it if it declares its payload.
+    pub(super) fn read(head: &Head, state: &State) -> Result<Self, Denied> {
+        for unwanted in ["proxy-authorization", "proxy-connection", "keep-alive", "te", "upgrade"] {
+            if head.get(unwanted).is_some() {
+                return Err(Denied::new(400, "InvalidRequest", format!("{unwanted} is not for me")));
+            }
+        }
+        let target = head.word(1);
+        if !target.starts_with('/') {
+            return Err(Denied::new(400, "InvalidURI", "not in origin form"));
+        }
+        let Some(header) = single(head, "authorization")? else { return Ok(Self { head: head.clone(), signed: None }) };
+        if target.contains("X-Amz-Signature=") || target.contains("X-Amz-Credential=") {
+            return Err(Denied::new(400, "InvalidArgument", "only one auth mechanism allowed"));
+        }
+        let authorization = Authorization::parse(header)
+            .ok_or_else(|| Denied::new(400, "AuthorizationHeaderMalformed", "no such authorization"))?;
+        let (session, date) = current(head, &authorization, state)?;
+        covers(head, &authorization)?;
+        let declared = single(head, "x-amz-content-sha256")?.map(str::to_owned);
+        let signed = Signed { session, authorization, date, declared };
+        if let Some(declared) = &signed.declared {
+            signed.check(head, declared)?;
+        } else if signed.authorization.scope.service == "s3" {
+            return Err(Denied::new(
+                400,
+                "InvalidRequest",
+                "Missing required header for this request: x-amz-content-sha256",
+            ));
+        }
+        Ok(Self { head: head.clone(), signed: Some(signed) })
+    }
+
+    /// The session that signed; `None`: nobody did.
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.signed.as_ref().map(|signed| &signed.session)
+    }
+
+    /// Takes the body, as it stood on the wire, if it is the one that was signed.
+    pub(super) fn admit(&self, body: &[u8]) -> Result<Payload, Denied> {
+        let signed = self.signed.as_ref().ok_or_else(|| Denied::new(403, "AccessDenied", "nobody signed"))?;
+        let Some(declared) = &signed.declared else {
+            signed.check(&self.head, &sha256_hex(body))?;
+            return Ok(Payload { content: body.to_vec() });
+        };
+        let form = Form::of(declared).ok_or_else(|| Denied::new(400, "InvalidArgument", "no such payload"))?;
+        if form == Form::Hashed && sha256_hex(body) != *declared {
+            return Err(Denied::new(400, "XAmzContentSHA256Mismatch", "the body is not the one that was signed"));
+        }
+        if !form.is_chunked() {
+            return Ok(Payload { content: body.to_vec() });
+        }
+        self.unframed(body, (form, signed)).map(|content| Payload { content })
+    }
+
+    fn unframed(&self, body: &[u8], (form, signed): (Form, &Signed)) -> Result<Vec<u8>, Denied> {
+        let wrong = |why: &'static str| Denied::new(403, "SignatureDoesNotMatch", why);
+        if !self.head.get("content-encoding").is_some_and(|e| e.split(',').any(|e| e.trim() == "aws-chunked")) {
+            return Err(Denied::new(400, "InvalidRequest", "a framed body without aws-chunked"));
+        }
+        let mut unframer = Unframer::new(form, signed.chain());
+        let mut content = Vec::new();
+        unframer.push(body, &mut content).map_err(wrong)?;
+        unframer.finish(&content).map_err(wrong)?;
+        let length = single(&self.head, "x-amz-decoded-content-length")?;
+        if length != Some(content.len().to_string().as_str()) {
+            return Err(Denied::new(400, "IncompleteBody", "x-amz-decoded-content-length is not the body's length"));
+        }
+        Ok(content)
+    }
+}
+
+impl Signed {
+    /// Compares signatures, with what is declared of the payload or its hash.
+    fn check(&self, head: &Head, payload: &str) -> Result<(), Denied> {
+        let Authorization { scope, signed, signature: claimed, .. } = &self.authorization;
+        let request = Signable { method: head.word(0), target: head.word(1), headers: &head.headers, signed, payload };
+        let canonical = canonical(request, &scope.service, Reading::Meaning);
+        let expected = signature(&scope.key(&self.session.secret), (&self.date, scope), &canonical);
+        if expected == *claimed {
+            return Ok(());
+        }
+        Err(Denied::new(403, "SignatureDoesNotMatch", format!("the canonical request is {canonical:?}")))
+    }
+
+    fn chain(&self) -> Chain {
+        let Authorization { scope, signature, .. } = &self.authorization;
+        Chain {
+            key: scope.key(&self.session.secret),
+            date: self.date.clone(),
+            scope: scope.clone(),
+            last: signature.clone(),
+        }
+    }
+}
+
+/// The session whose key it is, if it has not ended, the request's date is near enough, and its scope fits both.
+fn current(head: &Head, authorization: &Authorization, state: &State) -> Result<(Session, String), Denied> {
+    let unknown =
+        || Denied::new(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.");
+    let session = open(&state.sessions).get(&authorization.key_id).cloned().ok_or_else(unknown)?;
+    if single(head, "x-amz-security-token")? != Some(&session.token) {
+        return Err(Denied::new(403, "InvalidToken", "The provided token is malformed or otherwise invalid."));
+    }
+    let now = state.clock.now();
+    if now >= session.expires {
+        return Err(Denied::new(400, "ExpiredToken", "The provided token has expired."));
+    }
+    let date = single(head, "x-amz-date")?.unwrap_or_default();
+    let at = read_date(date).ok_or_else(|| Denied::new(403, "AccessDenied", "no date"))?;
+    if at.duration_since(now).abs() > MAX_SKEW {
+        return Err(Denied::new(403, "RequestTimeTooSkewed", "the request's time is too far from the current time"));
+    }
+    let scope = &authorization.scope;
+    let host = head.get("host").unwrap_or_default();
+    let (service, region) = scope_of(host);
+    let fits = scope.day == date[..8] && scope.service == service && region.is_none_or(|region| region == scope.region);
+    if !fits {
+        let message = format!("credential should be scoped to {service} {region:?} on {date}, not {}", scope.text());
+        return Err(Denied::new(403, "SignatureDoesNotMatch", message));
+    }
+    Ok((session, date.to_owned()))
+}
+
+fn read_date(text: &str) -> Option<Timestamp> {
+    let civil = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// Signing name and region of the hosts that tests use.
+fn scope_of(host: &str) -> (&str, Option<&str>) {
+    let name = host.strip_suffix(".amazonaws.com").unwrap_or(host);
+    let parts: Vec<&str> = name.split('.').collect();
+    if let Some(at) = parts.iter().position(|part| *part == "s3") {
+        return ("s3", Some(parts.get(at + 1).copied().unwrap_or("us-east-1")));
+    }
+    match parts[..] {
+        ["bedrock-runtime", region] => ("bedrock", Some(region)),
+        [service, region] => (service, Some(region)),
+        _ => (name, None),
+    }
+}
+
+/// AWS demands `host` and all of its own headers; nothing may be covered that is not there.
+fn covers(head: &Head, authorization: &Authorization) -> Result<(), Denied> {
+    let is_signed = |name: &str| authorization.signed.iter().any(|signed| signed == name);
+    let own = head.headers.iter().map(|(name, _)| name.to_lowercase()).filter(|name| name.starts_with("x-amz-"));
+    if let Some(name) = own.chain(["host".to_owned()]).find(|name| !is_signed(name)) {
+        return Err(Denied::new(
+            403,
+            "AccessDenied",
+            format!("There were headers present in the request which were not signed: {name}"),
+        ));
+    }
+    let sorted =
+        authorization.signed.is_sorted() && authorization.signed.iter().all(|name| *name == name.to_lowercase());
+    let there = authorization.signed.iter().all(|name| head.get(name).is_some());
+    if sorted && there { Ok(()) } else { Err(Denied::new(403, "SignatureDoesNotMatch", "SignedHeaders is not right")) }
+}

@@ -1,0 +1,187 @@
+//! What the services do: enough of S3, DynamoDB, SQS, Bedrock and STS to see that a call arrived as it was meant.
+
+use serde_json::{Value, json};
+
+use super::admit::Denied;
+use super::{Session, State, open};
+use crate::stage::served::Answer;
+use crate::stage::sigv4::{decode, sha256_hex};
+use crate::stage::wire::Head;
+
+/// The bucket that everybody may read.
+pub(crate) const PUBLIC: &str = "acme-public";
+
+/// An S3 request, taken apart.
+struct Object<'a> {
+    bucket: String,
+    key: Vec<u8>,
+    query: Vec<(&'a str, String)>,
+}
+
+/// What somebody who signed is answered.
+pub(super) fn perform(state: &State, head: &Head, (session, content): (&Session, Vec<u8>)) -> Result<Answer, Denied> {
+    let host = head.get("host").unwrap_or_default();
+    let service = host.split('.').next().unwrap_or_default();
+    if host.split('.').any(|part| part == "s3") {
+        return s3(state, head, (session, content));
+    }
+    match service {
+        "dynamodb" => {
+            may(session, "dynamodb:ListTables", "*")?;
+            let body = json!({"TableNames": ["receipts"]}).to_string();
+            Ok(Answer::new(200, "application/x-amz-json-1.0", body).header("x-amz-crc32", "0"))
+        }
+        "sqs" => Ok(Answer::new(200, "application/x-amz-json-1.0", json!({"QueueUrls": []}).to_string())),
+        "sts" => Ok(Answer::new(200, "text/xml", caller_identity(session))),
+        "bedrock-runtime" => Ok(Answer::new(200, "application/json", json!({"path": head.word(1)}).to_string())),
+        _ => Err(Denied::new(404, "UnknownOperationException", service)),
+    }
+}
+
+/// What somebody who did not sign is answered.
+pub(super) fn anonymous(state: &State, head: &Head) -> Result<Answer, Denied> {
+    let object = object(head);
+    if head.word(0) == "GET" && object.bucket == PUBLIC {
+        return found(state, &object);
+    }
+    Err(Denied::new(403, "AccessDenied", "Access Denied"))
+}
+
+fn caller_identity(session: &Session) -> String {
+    let arn = &session.arn;
+    format!(
+        "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>{arn}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
+    )
+}
+
+fn object(head: &Head) -> Object<'_> {
+    let host = head.get("host").unwrap_or_default();
+    let (path, query) = head.word(1).split_once('?').unwrap_or((head.word(1), ""));
+    // The first slash of the wire path is no part of a key; a second one is.
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let query = pairs.map(|(name, value)| (name, String::from_utf8_lossy(&decode(value)).into_owned())).collect();
+    match host.split_once(".s3.") {
+        Some((bucket, _)) => Object { bucket: bucket.to_owned(), key: decode(path), query },
+        None => {
+            let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+            Object { bucket: bucket.to_owned(), key: decode(key), query }
+        }
+    }
+}
+
+impl Object<'_> {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.parameter(name)?.parse().ok()
+    }
+}
+
+fn s3(state: &State, head: &Head, (session, content): (&Session, Vec<u8>)) -> Result<Answer, Denied> {
+    let object = object(head);
+    let action = match (head.word(0), object.key.is_empty()) {
+        ("PUT" | "POST", false) => "s3:PutObject",
+        ("GET" | "HEAD", false) => "s3:GetObject",
+        ("DELETE", false) => "s3:DeleteObject",
+        _ => "s3:ListBucket",
+    };
+    let key = String::from_utf8_lossy(&object.key);
+    let slash = if object.key.is_empty() { "" } else { "/" };
+    may(session, action, &format!("arn:aws:s3:::{}{slash}{key}", object.bucket))?;
+    match (head.word(0), object.number::<usize>("uploadId")) {
+        ("POST", None) if object.parameter("uploads").is_some() => {
+            let id = open(&state.objects).begin_upload();
+            let result =
+                format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
+            Ok(Answer::new(200, "application/xml", result))
+        }
+        ("PUT", Some(upload)) => {
+            let etag = sha256_hex(&content);
+            let number = object.number("partNumber").unwrap_or_default();
+            let part = open(&state.objects).part(upload, number, content);
+            part.map(|()| stored(&etag)).ok_or_else(|| Denied::new(404, "NoSuchUpload", "no such upload"))
+        }
+        ("POST", Some(upload)) => {
+            let mut objects = open(&state.objects);
+            let whole = objects.joined(upload).ok_or_else(|| Denied::new(404, "NoSuchUpload", "no such upload"))?;
+            objects.put(&object.bucket, &object.key, whole);
+            Ok(Answer::new(200, "application/xml", "<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"))
+        }
+        ("PUT", None) => {
+            let etag = sha256_hex(&content);
+            open(&state.objects).put(&object.bucket, &object.key, content);
+            Ok(stored(&etag))
+        }
+        ("DELETE", None) => {
+            open(&state.objects).remove(&object.bucket, &object.key);
+            Ok(Answer::new(204, "application/xml", ""))
+        }
+        ("GET", None) if object.key.is_empty() => Ok(list(state, &object)),
+        _ => found(state, &object),
+    }
+}
+
+fn stored(etag: &str) -> Answer {
+    Answer::new(200, "application/xml", "").header("ETag", format!("\"{etag}\""))
+}
+
+fn found(state: &State, object: &Object<'_>) -> Result<Answer, Denied> {
+    let content = open(&state.objects).get(&object.bucket, &object.key);
+    let content = content.ok_or_else(|| Denied::new(404, "NoSuchKey", "The specified key does not exist."))?;
+    let etag = format!("\"{}\"", sha256_hex(&content));
+    let length = content.len();
+    Ok(Answer::new(200, "binary/octet-stream", content)
+        .header("ETag", etag)
+        .header("Content-Length", length.to_string()))
+}
+
+fn list(state: &State, object: &Object<'_>) -> Answer {
+    let prefix = object.parameter("prefix").unwrap_or_default();
+    let objects = open(&state.objects);
+    let here = objects.list(&object.bucket).filter(|(key, _)| key.starts_with(prefix.as_bytes()));
+    let entry = |(key, size): (&[u8], usize)| {
+        format!("<Contents><Key>{}</Key><Size>{size}</Size></Contents>", String::from_utf8_lossy(key))
+    };
+    let entries: String = here.map(entry).collect();
+    Answer::new(200, "application/xml", format!("<ListBucketResult>{entries}</ListBucketResult>"))
+}
+
+/// What a session policy admits: AWS intersects it with what the role may.
+fn may(session: &Session, action: &str, resource: &str) -> Result<(), Denied> {
+    let Some(policy) = &session.policy else { return Ok(()) };
+    let any = |value: &Value, text: &str| match value {
+        Value::String(pattern) => matches(pattern.as_bytes(), text.as_bytes()),
+        Value::Array(patterns) => {
+            patterns.iter().filter_map(Value::as_str).any(|p| matches(p.as_bytes(), text.as_bytes()))
+        }
+        _ => false,
+    };
+    let statements = policy["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let allowed = statements.iter().any(|statement| {
+        statement["Effect"] == "Allow" && any(&statement["Action"], action) && any(&statement["Resource"], resource)
+    });
+    let message = || {
+        format!(
+            "{} is not authorized to perform: {action} because no session policy allows the {action} action",
+            session.arn
+        )
+    };
+    if allowed { Ok(()) } else { Err(Denied::new(403, "AccessDenied", message())) }
+}
+
+/// IAM's patterns: `*` for any text, `?` for one character, letter case of actions aside.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => {
+            matches(rest, text) || text.split_first().is_some_and(|(_, left)| matches(pattern, left))
+        }
+        (Some((b'?', rest)), Some((_, left))) => matches(rest, left),
+        (Some((p, rest)), Some((t, left))) => p.eq_ignore_ascii_case(t) && matches(rest, left),
+        _ => false,
+    }
+}

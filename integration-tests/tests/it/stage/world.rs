@@ -1,0 +1,288 @@
+//! A whole world in one call: a cluster, a cloud, a program, and the product between them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Broker;
+use broker::audit::{Entry, Filter};
+use config::Settings;
+use jiff::SignedDuration;
+use lease::Leases;
+use proxy::{Parts, Proxy};
+use serve::{Listener, Shutdown};
+use tempfile::TempDir;
+
+use super::certificates::Authority;
+use super::clock::Clock;
+use super::cloud::{Cloud, Provider};
+use super::cluster::{CHECKOUT, Cluster, Token};
+use super::faults::Faults;
+use super::program::{Keys, Program};
+
+/// The `iss` of the broker's tokens. It leads nowhere; the cloud is told where to go instead, as DNS would tell it.
+const ISSUER: &str = "https://countersign.acme.test";
+
+/// The bucket that tests use, as SDKs address it.
+pub(crate) const BUCKET: &str = "acme-receipts.s3.us-east-1.amazonaws.com";
+
+/// What may be reached, if a test says nothing else.
+pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/Receipts";
+
+/// How long the cloud lets a session of the role be.
+const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long a test waits for the audit: records are handed over in batches.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is granted, if a test says nothing else: everything, to the pods of the checkout service.
+const GRANTS: &str = r#"
+grants:
+  - { name: checkout-uses-receipts, from: checkout, to: receipts, allow: ["*"] }
+"#;
+
+const TARGETS: &str = r#"
+targets:
+  receipts: { kind: aws, role: "arn:aws:iam::123456789012:role/Receipts" }
+"#;
+
+/// A world to be.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    grants: Option<String>,
+    targets: Option<String>,
+    limits: Option<String>,
+    cloud: Tls,
+}
+
+/// How the cloud is reached.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tls {
+    /// In clear text, on loopback.
+    #[default]
+    Off,
+    /// Over TLS, with a certificate that the product is told to trust.
+    Trusted,
+    /// Over TLS, with a certificate that nobody has told it of.
+    Unknown,
+    /// Over TLS, with a trusted certificate for another host.
+    OtherName,
+}
+
+/// Everything at once.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) cluster: Cluster,
+    pub(crate) cloud: Cloud,
+    pub(crate) authority: Authority,
+    pub(crate) program: Program,
+    pub(crate) broker: Arc<Broker>,
+    shutdown: Shutdown,
+    settings: Settings,
+    directory: TempDir,
+}
+
+impl Plan {
+    /// `conditions` and `grants`, as YAML.
+    pub(crate) fn grants(self, yaml: &str) -> Self {
+        Self { grants: Some(yaml.to_owned()), ..self }
+    }
+
+    /// `targets`, as YAML.
+    pub(crate) fn targets(self, yaml: &str) -> Self {
+        Self { targets: Some(yaml.to_owned()), ..self }
+    }
+
+    /// What stands in `proxy.limits`, as YAML in braces.
+    pub(crate) fn limits(self, yaml: &str) -> Self {
+        Self { limits: Some(yaml.to_owned()), ..self }
+    }
+
+    /// How the cloud is reached.
+    pub(crate) fn cloud(self, cloud: Tls) -> Self {
+        Self { cloud, ..self }
+    }
+
+    /// The config file of this world.
+    fn yaml(&self, directory: &Path, (cluster, cloud): (&Cluster, &str)) -> String {
+        let issuer = cluster.issuer();
+        let (targets, grants) = (self.targets.as_deref().unwrap_or(TARGETS), self.grants.as_deref().unwrap_or(GRANTS));
+        let limits = self.limits.as_deref().unwrap_or("{}");
+        let trusted = matches!(self.cloud, Tls::Trusted | Tls::OtherName);
+        let upstream = if trusted { "  upstream: { ca_file: stage.pem }\n" } else { "" };
+        let directory = directory.display();
+        format!(
+            "version: 1\nrealm: acme\n\
+             sources:\n  checkout:\n    kind: kubernetes/service-account\n    issuer: {issuer}\n    \
+             match: {{ namespace: shop, service_account: checkout }}\n\
+             {targets}\n{grants}\n\
+             endpoints:\n  \"*.amazonaws.com\": {cloud}\n\
+             proxy:\n  listen: 127.0.0.1:0\n  directory: {directory}/proxy\n  token_file: {directory}/token\n\
+             {upstream}  limits: {limits}\n\
+             broker:\n  issuer: {ISSUER}\n  listen: 127.0.0.1:0\n  store: {directory}/broker.db\n"
+        )
+    }
+
+    /// Starts it.
+    pub(crate) async fn start(self) -> World {
+        let directory = directory();
+        let (clock, faults) = (Clock::new(), Arc::new(Faults::default()));
+        let authority = Authority::new(&clock);
+        let cluster = Cluster::start(&clock, &faults).await;
+        let tls = match self.cloud {
+            Tls::Off => None,
+            Tls::Trusted | Tls::Unknown => Some(authority.server("127.0.0.1").0),
+            Tls::OtherName => Some(authority.server("stage.test").0),
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let cloud = Cloud::start(&clock, &faults, tls).await;
+        let settings = {
+            let path = directory.path().join("countersign.yaml");
+            let elsewhere = format!("{scheme}://{}", cloud.address());
+            write(&directory.path().join("stage.pem"), authority.pem());
+            write(&path, &self.yaml(directory.path(), (&cluster, &elsewhere)));
+            config::load(&path, &|_| None).unwrap_or_else(|errors| panic!("{errors}"))
+        };
+        write(&directory.path().join("token"), &cluster.token(&CHECKOUT).text());
+        let shutdown = Shutdown::new();
+        let broker = Broker::open(&settings, clock.for_product()).await.expect("the broker opens");
+        let broker = Arc::new(broker);
+        cloud.trust(Provider {
+            issuer: ISSUER.to_owned(),
+            address: serve_issuer(&broker, &shutdown).await,
+            audience: "sts.amazonaws.com".to_owned(),
+            roles: BTreeMap::from([(ROLE.to_owned(), LONGEST_SESSION)]),
+        });
+        let program = start_proxy(&settings, (&broker, &clock), &shutdown).await;
+        World { clock, faults, cluster, cloud, authority, program, broker, shutdown, settings, directory }
+    }
+}
+
+/// In memory where there is such a place: nothing here has to outlive the machine, and databases wait for disks.
+fn directory() -> TempDir {
+    let in_memory = tempfile::tempdir_in("/dev/shm");
+    in_memory.or_else(|_| tempfile::tempdir()).expect("a directory that can be written to")
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("a directory that can be written to");
+}
+
+/// Serves discovery and JWKS, as `countersign proxy` does.
+async fn serve_issuer(broker: &Broker, shutdown: &Shutdown) -> std::net::SocketAddr {
+    let listener = Listener::bind("127.0.0.1:0".parse().expect("an address"), 100).await.expect("a free port");
+    let (address, routes) = (listener.address(), broker::issuer::routes(&broker.issuer()));
+    let stopping = shutdown.clone();
+    shutdown.spawn(serve::router(listener, routes, None, stopping));
+    address
+}
+
+/// Starts the proxy, as `countersign proxy` does, and a program that reads what it leaves.
+async fn start_proxy(settings: &Settings, (broker, clock): (&Arc<Broker>, &Clock), shutdown: &Shutdown) -> Program {
+    let now = clock.for_product();
+    let parts = Parts {
+        root: proxy::authority(&settings.proxy.ca, [], now.now()).expect("a certificate authority"),
+        lessor: broker.clone(),
+        leases: Arc::new(Leases::new(broker.clone(), now.clone(), shutdown.clone())),
+        clock: now,
+        shutdown: shutdown.clone(),
+        inherited: |_| None,
+    };
+    let proxy = Proxy::bind(settings, parts).await.expect("the proxy binds");
+    let address = proxy.local_addr();
+    tokio::spawn(proxy.run());
+    let left = &settings.proxy.directory;
+    let pem = std::fs::read(left.join("ca.pem")).expect("the proxy leaves its root");
+    Program::new(address, (keys(&left.join("program.env")), &pem), clock)
+}
+
+/// The keys in a file of `export NAME='value'` lines.
+fn keys(environment: &Path) -> Keys {
+    let text = std::fs::read_to_string(environment).expect("the proxy leaves an environment");
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("export {name}='")));
+        line.and_then(|rest| rest.strip_suffix('\'')).unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
+    };
+    Keys { id: value("AWS_ACCESS_KEY_ID"), secret: value("AWS_SECRET_ACCESS_KEY") }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.shutdown.begin();
+    }
+}
+
+impl World {
+    /// A world in which the checkout pods may do everything that their role may.
+    pub(crate) async fn new() -> Self {
+        Plan::default().start().await
+    }
+
+    /// Puts another token into the projected file, and lets the second pass after which it is seen.
+    pub(crate) async fn project(&self, token: &Token) {
+        self.project_text(&token.text()).await;
+    }
+
+    /// The same, with any text.
+    pub(crate) async fn project_text(&self, text: &str) {
+        let (path, next) = (self.directory.path().join("token"), self.directory.path().join("token.next"));
+        write(&next, text);
+        std::fs::rename(next, path).expect("a rename within a directory");
+        pass(Duration::from_secs(2)).await;
+    }
+
+    /// The directory in which the proxy leaves what programs need.
+    pub(crate) fn left_for_programs(&self) -> &Path {
+        &self.settings.proxy.directory
+    }
+
+    /// Everything that the product has written to disk, as one string of bytes.
+    pub(crate) fn written(&self) -> Vec<u8> {
+        let (mut folders, mut bytes) = (vec![self.directory.path().to_owned()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder of this world") {
+                let path = entry.expect("a readable folder").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.ends_with("token") {
+                    bytes.extend(std::fs::read(path).expect("a readable file"));
+                }
+            }
+        }
+        bytes
+    }
+
+    /// Waits until something holds, but not for ever.
+    pub(crate) async fn until(&self, holds: impl Fn() -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(tokio::time::Instant::now() < deadline, "it does not come to hold");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Events of the audit that `filter` finds, oldest first, as soon as there are `count`.
+    pub(crate) async fn audit(&self, filter: Filter, count: usize) -> Vec<Entry> {
+        let book = self.broker.book();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let mut found = book.search(&filter).await.expect("the audit can be read").entries;
+            if found.len() >= count {
+                found.reverse();
+                return found;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "the audit has {found:#?}, and not {count} of {filter:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Lets time pass for timers, and for nothing else.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
