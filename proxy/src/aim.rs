@@ -9,7 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Uri, Version};
 
 use crate::destination::{Destination, Scheme};
-use crate::pipeline::Stop;
+use crate::trouble::Stop;
 
 /// APIs that are never intercepted. Session Manager's WebSockets carry a token that an API call has returned before, not
 /// a signature, and its plugin trusts the system's roots only.
@@ -40,9 +40,7 @@ impl Aim {
     /// stealing on the way. Only an endpoint that the operator configured as `http://` is dialled in clear text.
     pub(crate) fn at(destination: Destination, endpoints: &Endpoints) -> Self {
         if let Some(url) = endpoints.of(&destination.host) {
-            let origin = Destination::absolute(&url.as_str().parse().unwrap_or_default());
-            let origin = origin.unwrap_or_else(|_| destination.clone());
-            return Self { destination, origin, kind: Kind::Cloud };
+            return Self { destination, origin: Destination::of_url(url), kind: Kind::Cloud };
         }
         if !is_cloud_host(&destination.host) || TUNNELLED.iter().any(|prefix| destination.host.starts_with(prefix)) {
             return Self { origin: destination.clone(), destination, kind: Kind::Elsewhere };

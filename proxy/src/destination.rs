@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use http::Uri;
+use url::Url;
 
 /// Longest host name (RFC 1035 §2.3.4).
 const MAX_HOST: usize = 253;
@@ -72,6 +73,13 @@ impl Destination {
         };
         let (host, port) = split(uri.authority().ok_or(BadDestination::Form)?.as_str())?;
         Ok(Self { scheme, host: host_name(host)?, port: port.unwrap_or(scheme.default_port()) })
+    }
+
+    /// What a URL of the config leads to; the config takes `http` and `https` with a host only, and no path of it counts.
+    pub(crate) fn of_url(url: &Url) -> Self {
+        let scheme = if url.scheme() == "http" { Scheme::Http } else { Scheme::Https };
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        Self { scheme, host: host.into(), port: url.port().unwrap_or(scheme.default_port()) }
     }
 
     /// The same place, spoken to in another way.

@@ -159,19 +159,21 @@ impl<I> Guard<I> {
 }
 
 impl<I: AsyncRead + Unpin> Guard<I> {
-    /// Reads straight into the server's buffer; what may not be handed on yet is taken out again.
-    fn poll_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Reads straight into the server's buffer; what may not be handed on yet is taken out again. `false` at the end of
+    /// the stream.
+    fn poll_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let start = buf.filled().len();
         if Pin::new(&mut self.io).poll_read(cx, buf)?.is_pending() {
-            return self.poll_silence(cx);
+            return self.poll_silence(cx).map_ok(|()| false);
         }
         self.silence.broken();
+        let has_more = buf.filled().len() > start;
         let good = self.judge(&buf.filled()[start..]);
         if matches!(self.after, After::More) {
             self.held.extend_from_slice(&buf.filled()[start + good..]);
         }
         buf.set_filled(start + good);
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(has_more))
     }
 
     /// Reads on where a head has begun and not ended; `false` at the end of the stream.
@@ -216,11 +218,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for Guard<I> {
                 }
                 continue;
             }
-            let before = (this.held.len(), matches!(this.after, After::More));
-            ready!(this.poll_through(cx, buf))?;
-            let nothing_new = before == (this.held.len(), matches!(this.after, After::More));
-            if buf.filled().len() > start || nothing_new {
-                return Poll::Ready(Ok(())); // bytes, or the end of the stream
+            let is_over = !ready!(this.poll_through(cx, buf))?;
+            if is_over || buf.filled().len() > start {
+                return Poll::Ready(Ok(()));
             }
         }
     }

@@ -28,7 +28,7 @@ use crate::ledger::Ledger;
 use crate::record::Entry;
 use crate::refuse::Dialect;
 use crate::sign::{By, prove, sign};
-use crate::trouble;
+use crate::trouble::{self, Stop};
 use crate::upstream::{Answered, Slot};
 
 /// One connection of a program, and what its requests have in common.
@@ -41,25 +41,6 @@ pub(crate) struct Conversation<L> {
     slot: Arc<Slot>,
     ledger: Arc<Ledger>,
     asked: AtomicU64,
-}
-
-/// Why a request gets no answer of its destination's.
-#[derive(Debug, Clone)]
-pub(crate) enum Stop {
-    /// It is refused.
-    Refused(Refusal),
-    /// It came on a connection that is for another host.
-    Misdirected(Refusal),
-    /// It was sent, and then the destination failed.
-    Broken(Refusal),
-    /// Its program went away.
-    Left(String),
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
 }
 
 impl<L: Lessor> Conversation<L> {

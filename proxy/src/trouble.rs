@@ -8,10 +8,28 @@ use http::{Response, StatusCode};
 use crate::aim::{Aim, Kind};
 use crate::answer::AnswerBody;
 use crate::body::BodyError;
-use crate::pipeline::Stop;
 use crate::record::Entry;
 use crate::refuse::{self, Dialect, with_causes};
 use crate::upstream::{DialError, SendError};
+
+/// Why a request gets no answer of its destination's.
+#[derive(Debug, Clone)]
+pub(crate) enum Stop {
+    /// It is refused.
+    Refused(Refusal),
+    /// It came on a connection that is for another host.
+    Misdirected(Refusal),
+    /// It was sent, and then the destination failed.
+    Broken(Refusal),
+    /// Its program went away.
+    Left(String),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
 
 /// What a destination that gave no answer means.
 pub(crate) fn unanswered(error: &SendError) -> Stop {
