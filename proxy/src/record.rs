@@ -30,7 +30,7 @@ pub(crate) struct Entry {
 /// What will be said if the record is closed now.
 #[derive(Debug)]
 enum Ending {
-    /// Nothing is decided yet: whoever drops the request now is the program.
+    /// Nothing is decided yet: the program leaves, or the grace of a shutdown is over.
     Open,
     /// The destination has answered with this status, and its body is not whole yet.
     Answered(u16),
@@ -134,8 +134,8 @@ impl Entry {
             Ending::Whole(status) => Outcome::Passed { status },
             Ending::Refused(Refusal { code, message, .. }) => Outcome::Refused { code, message },
             Ending::Broken(message) => Outcome::Broken { message },
-            Ending::Answered(_) => Outcome::Broken { message: "the program left before the answer was whole".into() },
-            Ending::Open => Outcome::Broken { message: "the program left before there was an answer".into() },
+            Ending::Answered(_) => Outcome::Broken { message: "the connection ended before the answer was whole".into() },
+            Ending::Open => Outcome::Broken { message: "the connection ended before there was an answer".into() },
         };
         Record {
             id: self.id,
