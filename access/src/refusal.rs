@@ -15,6 +15,9 @@ pub struct Refusal {
     pub message: String,
     /// What to do about it, if we know.
     pub help: Option<String>,
+    /// Whom it is about, by the issuer's name for it, once that was verified. The audit keeps it; it is told to nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
 }
 
 /// The kinds of refusal. The names are stable: audit, metrics and clients see them.
@@ -82,13 +85,20 @@ pub enum Retry {
 impl Refusal {
     /// Takes kind and sentence.
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: None }
+        Self { code, message: message.into(), help: None, subject: None }
     }
 
     /// Adds what to do about it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Adds whom it is about.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
         self
     }
 }

@@ -102,7 +102,7 @@ pub(crate) fn config(folder: &Path, origin: u16, clear: u16, origin_root: &Path)
     let path = folder.join("countersign.yaml");
     let text = format!(
         "version: 1\nrealm: bench\n\
-         sources:\n  load:\n    kind: kubernetes/service-account\n    issuer: {ISSUER}\n    audience: {AUDIENCE}\n    jwks_file: jwks.json\n\
+         sources:\n  load:\n    kind: kubernetes/service-account\n    issuer: {ISSUER}\n    audience: {AUDIENCE}\n    jwks_file: jwks.json\n    match: {{namespace: bench}}\n\
          targets:\n  bench:\n    kind: aws\n    role: arn:aws:iam::123456789012:role/bench\n    region: us-east-1\n    default: true\n\
          grants:\n  - name: load\n    from: load\n    to: bench\n    allow: [\"*\"]\n\
          endpoints:\n  sts.us-east-1.amazonaws.com: http://127.0.0.1:{clear}\n  \"*.amazonaws.com\": https://{ORIGIN}:{origin}\n\

@@ -101,7 +101,11 @@ impl Broker {
     async fn lend(&self, ask: &Ask, now: Timestamp) -> Result<Lease, Declined> {
         let caller = Arc::new(self.sources.verify(&ask.evidence, now).await?);
         let permit = self.decide(&caller, ask, now)?;
-        let known = |refusal| Declined { caller: Some(seen(&caller)), near: Vec::new(), refusal };
+        let known = |refusal: Refusal| Declined {
+            caller: Some(seen(&caller)),
+            near: Vec::new(),
+            refusal: refusal.about(&*caller.subject),
+        };
         let minted = self.tokens.mint(&permit, now).map_err(|error| known(unsigned(&error)))?;
         let session = self.tokens.session_name(&caller);
         let credential = self.exchange.credential(&permit, &session, &minted.token).await.map_err(known)?;
@@ -118,7 +122,7 @@ impl Broker {
         decide(caller, (&ask.target, &ask.call), &self.rules, &context).map_err(|denial| Declined {
             caller: Some(seen(caller)),
             near: denial.near.iter().map(NearMiss::from).collect(),
-            refusal: helped(&denial, caller, &ask.call),
+            refusal: helped(&denial, caller, &ask.call).about(&*caller.subject),
         })
     }
 

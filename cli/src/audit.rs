@@ -113,8 +113,8 @@ fn human(entry: &Entry) -> String {
             ("lease.issued", subject(&lease.caller), short_role(&lease.role), action(&lease.call), detail)
         }
         What::LeaseRefused(refused) => {
-            let caller = refused.caller.as_ref().map(subject).unwrap_or("-");
             let refusal = &refused.refusal;
+            let caller = refused.caller.as_ref().map(subject).or(refusal.subject.as_deref()).unwrap_or("-");
             let target = refused.target.as_str();
             ("lease.refused", caller, target, action(&refused.call), format!("{}: {}", refusal.code, refusal.message))
         }

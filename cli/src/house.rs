@@ -73,9 +73,10 @@ pub(crate) async fn proxy(settings: Settings, clock: Clock) -> Result<ExitCode, 
 
 /// `countersign issuer`: what must be found under the issuer URL, for whoever hosts it elsewhere.
 pub(crate) async fn issuer(settings: &Settings, clock: Clock, printer: &Printer) -> Result<(), Failure> {
-    let documents = open_broker(settings, clock).await?.issuer().documents();
+    let issuer = open_broker(settings, clock).await?.issuer();
+    let documents = issuer.documents();
     printer.json(&serde_json::json!({
-        "issuer": settings.broker.issuer.as_str(),
+        "issuer": issuer.name(),
         "discovery": parsed(&documents.discovery)?,
         "jwks": parsed(&documents.jwks)?,
     }))

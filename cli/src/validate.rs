@@ -18,7 +18,10 @@ pub(crate) fn run(file: &Path, strict: bool, printer: &Printer) -> Result<(), Fa
         (0, 0) => Ok(()),
         (0, _) if !strict => Ok(()),
         (0, warnings) => Err(Failure::new(Exit::Found, format!("{warnings} warnings, and --strict was given"))),
-        (errors, _) => Err(Failure::new(Exit::Config, format!("the config has {errors} error{}", if errors == 1 { "" } else { "s" }))),
+        (errors, _) => Err(Failure::new(
+            Exit::Config,
+            format!("the config has {errors} error{}", if errors == 1 { "" } else { "s" }),
+        )),
     }
 }
 

@@ -129,18 +129,24 @@ impl Entry {
 
     fn close(&mut self) -> Record {
         let permit = self.lease.as_ref().map(|lease| lease.permit());
+        let refused = match &self.ending {
+            Ending::Refused(refusal) => refusal.subject.clone(),
+            Ending::Open | Ending::Answered(_) | Ending::Whole(_) | Ending::Broken(_) => None,
+        };
         let outcome = match std::mem::replace(&mut self.ending, Ending::Open) {
             Ending::Whole(status) if permit.is_some() => Outcome::Countersigned { status },
             Ending::Whole(status) => Outcome::Passed { status },
             Ending::Refused(Refusal { code, message, .. }) => Outcome::Refused { code, message },
             Ending::Broken(message) => Outcome::Broken { message },
-            Ending::Answered(_) => Outcome::Broken { message: "the connection ended before the answer was whole".into() },
+            Ending::Answered(_) => {
+                Outcome::Broken { message: "the connection ended before the answer was whole".into() }
+            }
             Ending::Open => Outcome::Broken { message: "the connection ended before there was an answer".into() },
         };
         Record {
             id: self.id,
             at: self.at,
-            caller: permit.map(|permit| permit.caller().subject.clone()),
+            caller: permit.map(|permit| permit.caller().subject.clone()).or(refused),
             target: self.target.take(),
             role: permit.map(|permit| permit.target().role.clone()),
             grant: permit.map(|permit| permit.grant().name.clone()),

@@ -204,7 +204,12 @@ impl What {
                 request: Some(issued.request.to_string()),
             },
             Self::LeaseRefused(refused) => Columns {
-                caller: refused.caller.as_ref().map(|caller| caller.subject.clone()),
+                caller: refused
+                    .caller
+                    .as_ref()
+                    .map(|caller| &caller.subject)
+                    .or(refused.refusal.subject.as_ref())
+                    .cloned(),
                 target: Some(refused.target.to_string()),
                 action: refused.call.action.clone(),
                 lease: None,

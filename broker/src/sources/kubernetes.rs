@@ -59,6 +59,11 @@ struct Valid {
 
 /// The caller that a token makes with the sources of its issuer. Every source that fits counts.
 pub(super) fn caller(claims: Claims, sources: &[Source], now: Timestamp) -> Result<Caller, Refusal> {
+    let subject = claims.sub.clone();
+    fitting(claims, sources, now).map_err(|refusal| refusal.about(subject))
+}
+
+fn fitting(claims: Claims, sources: &[Source], now: Timestamp) -> Result<Caller, Refusal> {
     let valid = Valid::at(claims, now)?;
     let attributes = valid.claims.attributes();
     let (mut matched, mut stopped) = (Vec::new(), Vec::new());

@@ -167,6 +167,10 @@ async fn every_evidence_that_is_not_good_is_refused_written_down_and_never_excha
         let What::LeaseRefused(refused) = entry.event.what else { panic!("case {index}: {entry:?}") };
         assert_eq!(refused.refusal, refusal, "case {index}");
         assert_eq!(refused.caller, None, "case {index}");
+        // Whoever could not be verified is not named; whoever was is, though nothing lets it in.
+        let named = refusal.subject.is_some();
+        assert!(!named || !matches!(code, EvidenceMissing) && !words.contains("signature"), "case {index}");
+        assert!(named || *code != SourceUnmatched, "case {index}");
         assert!(token.is_empty() || !entry.body.contains(token), "case {index}: the token is in the book");
     }
     let refused = broker.book().search(&Filter { kind: Some("lease.refused".to_owned()), ..Filter::default() }).await;
