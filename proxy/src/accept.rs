@@ -15,6 +15,7 @@ use crate::connection;
 use crate::destination::{BadDestination, Destination};
 use crate::head::{Body, Malformed, read_head};
 use crate::intercept;
+use crate::record::Entry;
 use crate::refuse::{self, Dialect};
 
 const CONNECT: &[u8] = b"CONNECT ";
@@ -62,12 +63,14 @@ pub(crate) async fn connection<L: Lessor>(app: Arc<App<L>>, mut program: TcpStre
     }
 }
 
-/// Answers a `CONNECT` that leads nowhere.
+/// Answers a `CONNECT` that leads nowhere. Its record is closed even if the program does not wait for the answer.
 pub(crate) async fn refuse_connect<L>(app: &App<L>, program: &mut TcpStream, refusal: &Refusal) {
-    let answer = refuse::answer(refusal, Dialect::Plain, app.ids.next(app.clock.now()));
+    let now = app.clock.now();
+    let mut entry = Entry::open((app.ids.next(now), now), Arc::default(), app.reporter.clone());
+    entry.refused(refusal.clone());
+    let answer = refuse::answer(refusal, Dialect::Plain, entry.id());
     let status = answer.status();
-    tracing::info!(code = %refusal.code, reason = refusal.message, "tunnel refused");
-    app.metrics.refused.add(1);
+    tracing::info!(request = %entry.id(), code = %refusal.code, reason = refusal.message, "tunnel refused");
     let head = format!(
         "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         status.as_u16(),

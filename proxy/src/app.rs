@@ -14,7 +14,9 @@ use crate::classify::Classifier;
 use crate::guard::Patience;
 use crate::identify::TokenFile;
 use crate::ids::RequestIds;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::record::Entry;
 use crate::reporter::Reporter;
 use crate::upstream::Upstreams;
 
@@ -36,6 +38,12 @@ pub(crate) struct App<L> {
 }
 
 impl<L> App<L> {
+    /// Opens the record of a request whose head is here.
+    pub(crate) fn record(&self, ledger: Arc<Ledger>) -> Box<Entry> {
+        let now = self.clock.now();
+        Box::new(Entry::open((self.ids.next(now), now), ledger, self.reporter.clone()))
+    }
+
     /// How long programs may take.
     pub(crate) fn patience(&self) -> Patience {
         Patience { head: span(self.limits.head_timeout), idle: self.idle() }

@@ -55,7 +55,7 @@ impl<L: Lessor> Conversation<L> {
 
     /// Answers one request, whatever happens.
     pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<AnswerBody> {
-        let mut entry = self.open();
+        let mut entry = self.app.record(self.ledger.clone());
         let has_body = !request.body().is_end_stream();
         let waits = has_body && expect::is_expected(request.headers());
         let gate = waits.then(|| Gate::before(&mut request));
@@ -153,11 +153,6 @@ impl<L: Lessor> Conversation<L> {
             Some(aim) => aim.check_inside(head).map(|()| aim.clone()),
             None => Aim::of_absolute(head, &self.app.endpoints),
         }
-    }
-
-    fn open(&self) -> Box<Entry> {
-        let now = self.app.clock.now();
-        Box::new(Entry::open((self.app.ids.next(now), now), self.ledger.clone(), self.app.reporter.clone()))
     }
 }
 
