@@ -15,7 +15,6 @@ use crate::connection;
 use crate::destination::{BadDestination, Destination};
 use crate::head::{Body, Malformed, read_head};
 use crate::intercept;
-use crate::record::Entry;
 use crate::refuse::{self, Dialect};
 
 const CONNECT: &[u8] = b"CONNECT ";
@@ -65,8 +64,7 @@ pub(crate) async fn connection<L: Lessor>(app: Arc<App<L>>, mut program: TcpStre
 
 /// Answers a `CONNECT` that leads nowhere. Its record is closed even if the program does not wait for the answer.
 pub(crate) async fn refuse_connect<L>(app: &App<L>, program: &mut TcpStream, refusal: &Refusal) {
-    let now = app.clock.now();
-    let mut entry = Entry::open((app.ids.next(now), now), Arc::default(), app.reporter.clone());
+    let mut entry = app.record(Arc::default());
     entry.refused(refusal.clone());
     let answer = refuse::answer(refusal, Dialect::Plain, entry.id());
     let status = answer.status();
