@@ -4,13 +4,16 @@ mod stage;
 
 mod verifier;
 
+mod bodies;
 mod callers;
 mod countersigned;
 mod faults;
 mod records;
 mod refusals;
 mod secrets;
+mod sessions;
 mod smuggling;
+mod spellings;
 mod tunnels;
 
 mod tidy;

@@ -125,6 +125,11 @@ impl Cloud {
         open(&self.state.exchanges).clone()
     }
 
+    /// The session of an access key id.
+    pub(crate) fn session(&self, key_id: &str) -> Session {
+        open(&self.state.sessions)[key_id].clone()
+    }
+
     /// Every credential that it has given away.
     pub(crate) fn sessions(&self) -> Vec<Session> {
         open(&self.state.sessions).values().cloned().collect()

@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::clock::Clock;
 use super::payload::{Chain, Form, crc32, frame};
-use super::served::Duplex;
+use super::served::{Duplex, in_chunks};
 use super::sigv4::{Authorization, Reading, Scope, Signable, amz_date, canonical, sha256_hex, signature};
 use super::wire::{Body, Head, read_head};
 
@@ -362,18 +362,7 @@ impl Signed {
 
     /// The body as HTTP frames it.
     pub(crate) fn framed_body(&self) -> Vec<u8> {
-        if !self.chunked {
-            return self.body.clone();
-        }
-        // Sizes of no relation to those of the chunks inside.
-        let mut framed = Vec::new();
-        for piece in self.body.chunks(10_007) {
-            framed.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
-            framed.extend_from_slice(piece);
-            framed.extend_from_slice(b"\r\n");
-        }
-        framed.extend_from_slice(b"0\r\n\r\n");
-        framed
+        if self.chunked { in_chunks(&self.body) } else { self.body.clone() }
     }
 }
 

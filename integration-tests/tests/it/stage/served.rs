@@ -108,16 +108,16 @@ impl Answer {
             Some(Fault::Garbage) => body = b"<html>welcome to the hotel's network".to_vec(),
             _ => {}
         }
+        let is_chunked = headers.iter().any(|(name, _)| name == "Transfer-Encoding");
+        if is_chunked {
+            body = in_chunks(&body);
+        }
         let mut head = format!("HTTP/1.1 {status} -\r\n");
-        for (name, value) in headers.iter().filter(|(name, _)| name != "Content-Length") {
+        for (name, value) in &headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        let length = headers
-            .iter()
-            .find(|(name, _)| name == "Content-Length")
-            .map_or(body.len().to_string(), |(_, l)| l.clone());
-        if status != 204 {
-            head.push_str(&format!("Content-Length: {length}\r\n"));
+        if status != 204 && !is_chunked {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         head.push_str("\r\n");
         if fault == Some(Fault::CloseInAnswerHead) {
@@ -133,4 +133,17 @@ impl Answer {
         wire.flush().await?;
         Ok(fault != Some(Fault::CloseInAnswerBody))
     }
+}
+
+/// A body in HTTP's chunks (RFC 9112 §7.1).
+pub(crate) fn in_chunks(body: &[u8]) -> Vec<u8> {
+    let mut framed = Vec::new();
+    // Sizes of no relation to those of anything inside.
+    for piece in body.chunks(10_007) {
+        framed.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        framed.extend_from_slice(piece);
+        framed.extend_from_slice(b"\r\n");
+    }
+    framed.extend_from_slice(b"0\r\n\r\n");
+    framed
 }

@@ -1,6 +1,6 @@
 //! A whole world in one call: a cluster, a cloud, a program, and the product between them.
 
-use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,16 @@ use config::Settings;
 use jiff::SignedDuration;
 use lease::Leases;
 use proxy::{Parts, Proxy};
-use serve::{Listener, Shutdown};
+use serve::{Drained, Listener, Shutdown};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use super::certificates::Authority;
 use super::clock::Clock;
 use super::cloud::{Cloud, Provider};
 use super::cluster::{CHECKOUT, Cluster, Token};
 use super::faults::Faults;
-use super::program::{Keys, Program};
+use super::program::{Keys, Program, soon};
 
 /// The `iss` of the broker's tokens. It leads nowhere; the cloud is told where to go instead, as DNS would tell it.
 const ISSUER: &str = "https://countersign.acme.test";
@@ -29,6 +30,9 @@ pub(crate) const BUCKET: &str = "acme-receipts.s3.us-east-1.amazonaws.com";
 
 /// What may be reached, if a test says nothing else.
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/Receipts";
+
+/// Another role that trusts us.
+pub(crate) const OTHER_ROLE: &str = "arn:aws:iam::123456789012:role/Archive";
 
 /// How long the cloud lets a session of the role be.
 const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(1);
@@ -52,6 +56,7 @@ targets:
 pub(crate) struct Plan {
     grants: Option<String>,
     targets: Option<String>,
+    callers: Option<String>,
     limits: Option<String>,
     cloud: Tls,
 }
@@ -81,8 +86,19 @@ pub(crate) struct World {
     pub(crate) program: Program,
     pub(crate) broker: Arc<Broker>,
     shutdown: Shutdown,
+    running: Option<JoinHandle<Drained>>,
     settings: Settings,
     directory: TempDir,
+}
+
+/// The product at work.
+struct Product {
+    broker: Arc<Broker>,
+    program: Program,
+    /// Where the issuer's documents are served.
+    issuer: SocketAddr,
+    shutdown: Shutdown,
+    running: JoinHandle<Drained>,
 }
 
 impl Plan {
@@ -94,6 +110,11 @@ impl Plan {
     /// `targets`, as YAML.
     pub(crate) fn targets(self, yaml: &str) -> Self {
         Self { targets: Some(yaml.to_owned()), ..self }
+    }
+
+    /// What its source says of the callers besides who they are: `groups`, `roles`, as YAML in one line.
+    pub(crate) fn callers(self, yaml: &str) -> Self {
+        Self { callers: Some(yaml.to_owned()), ..self }
     }
 
     /// What stands in `proxy.limits`, as YAML in braces.
@@ -110,6 +131,7 @@ impl Plan {
     fn yaml(&self, directory: &Path, (cluster, cloud): (&Cluster, &str)) -> String {
         let issuer = cluster.issuer();
         let (targets, grants) = (self.targets.as_deref().unwrap_or(TARGETS), self.grants.as_deref().unwrap_or(GRANTS));
+        let callers = self.callers.as_ref().map_or(String::new(), |yaml| format!("    {yaml}"));
         let limits = self.limits.as_deref().unwrap_or("{}");
         let trusted = matches!(self.cloud, Tls::Trusted | Tls::OtherName);
         let upstream = if trusted { "  upstream: { ca_file: stage.pem }\n" } else { "" };
@@ -118,7 +140,7 @@ impl Plan {
             "version: 1\nrealm: acme\n\
              sources:\n  checkout:\n    kind: kubernetes/service-account\n    issuer: {issuer}\n    \
              match: {{ namespace: shop, service_account: checkout }}\n\
-             {targets}\n{grants}\n\
+             {callers}\n{targets}\n{grants}\n\
              endpoints:\n  \"*.amazonaws.com\": {cloud}\n\
              proxy:\n  listen: 127.0.0.1:0\n  directory: {directory}/proxy\n  token_file: {directory}/token\n\
              {upstream}  limits: {limits}\n\
@@ -147,18 +169,17 @@ impl Plan {
             config::load(&path, &|_| None).unwrap_or_else(|errors| panic!("{errors}"))
         };
         write(&directory.path().join("token"), &cluster.token(&CHECKOUT).text());
-        let shutdown = Shutdown::new();
-        let broker = Broker::open(&settings, clock.for_product()).await.expect("the broker opens");
-        let broker = Arc::new(broker);
-        cloud.trust(Provider {
-            issuer: ISSUER.to_owned(),
-            address: serve_issuer(&broker, &shutdown).await,
-            audience: "sts.amazonaws.com".to_owned(),
-            roles: BTreeMap::from([(ROLE.to_owned(), LONGEST_SESSION)]),
-        });
-        let program = start_proxy(&settings, (&broker, &clock), &shutdown).await;
-        World { clock, faults, cluster, cloud, authority, program, broker, shutdown, settings, directory }
+        let Product { broker, program, issuer, shutdown, running } = Product::start(&settings, &clock).await;
+        cloud.trust(provider(issuer));
+        let running = Some(running);
+        World { clock, faults, cluster, cloud, authority, program, broker, shutdown, running, settings, directory }
     }
+}
+
+/// The broker, as somebody has registered it in IAM.
+fn provider(address: SocketAddr) -> Provider {
+    let roles = [ROLE, OTHER_ROLE].map(|role| (role.to_owned(), LONGEST_SESSION));
+    Provider { issuer: ISSUER.to_owned(), address, audience: "sts.amazonaws.com".to_owned(), roles: roles.into() }
 }
 
 /// In memory where there is such a place: nothing here has to outlive the machine, and databases wait for disks.
@@ -171,8 +192,21 @@ fn write(path: &Path, text: &str) {
     std::fs::write(path, text).expect("a directory that can be written to");
 }
 
-/// Serves discovery and JWKS, as `countersign proxy` does.
-async fn serve_issuer(broker: &Broker, shutdown: &Shutdown) -> std::net::SocketAddr {
+impl Product {
+    /// Starts broker, issuer and proxy, as `countersign proxy` does, and a program that reads what the proxy leaves.
+    async fn start(settings: &Settings, clock: &Clock) -> Self {
+        let shutdown = Shutdown::new();
+        let broker = Arc::new(Broker::open(settings, clock.for_product()).await.expect("the broker opens"));
+        let issuer = serve_issuer(&broker, &shutdown).await;
+        let proxy = bind_proxy(settings, (&broker, clock), &shutdown).await;
+        let left = &settings.proxy.directory;
+        let pem = std::fs::read(left.join("ca.pem")).expect("the proxy leaves its root");
+        let program = Program::new(proxy.local_addr(), (keys(&left.join("program.env")), &pem), clock);
+        Self { broker, program, issuer, shutdown, running: tokio::spawn(proxy.run()) }
+    }
+}
+
+async fn serve_issuer(broker: &Broker, shutdown: &Shutdown) -> SocketAddr {
     let listener = Listener::bind("127.0.0.1:0".parse().expect("an address"), 100).await.expect("a free port");
     let (address, routes) = (listener.address(), broker::issuer::routes(&broker.issuer()));
     let stopping = shutdown.clone();
@@ -180,8 +214,11 @@ async fn serve_issuer(broker: &Broker, shutdown: &Shutdown) -> std::net::SocketA
     address
 }
 
-/// Starts the proxy, as `countersign proxy` does, and a program that reads what it leaves.
-async fn start_proxy(settings: &Settings, (broker, clock): (&Arc<Broker>, &Clock), shutdown: &Shutdown) -> Program {
+async fn bind_proxy(
+    settings: &Settings,
+    (broker, clock): (&Arc<Broker>, &Clock),
+    shutdown: &Shutdown,
+) -> Proxy<Broker> {
     let now = clock.for_product();
     let parts = Parts {
         root: proxy::authority(&settings.proxy.ca, [], now.now()).expect("a certificate authority"),
@@ -191,12 +228,7 @@ async fn start_proxy(settings: &Settings, (broker, clock): (&Arc<Broker>, &Clock
         shutdown: shutdown.clone(),
         inherited: |_| None,
     };
-    let proxy = Proxy::bind(settings, parts).await.expect("the proxy binds");
-    let address = proxy.local_addr();
-    tokio::spawn(proxy.run());
-    let left = &settings.proxy.directory;
-    let pem = std::fs::read(left.join("ca.pem")).expect("the proxy leaves its root");
-    Program::new(address, (keys(&left.join("program.env")), &pem), clock)
+    Proxy::bind(settings, parts).await.expect("the proxy binds")
 }
 
 /// The keys in a file of `export NAME='value'` lines.
@@ -219,6 +251,31 @@ impl World {
     /// A world in which the checkout pods may do everything that their role may.
     pub(crate) async fn new() -> Self {
         Plan::default().start().await
+    }
+
+    /// Stops the product: what runs finishes, records are handed over.
+    pub(crate) async fn stop(&mut self) -> Drained {
+        self.shutdown.begin();
+        let running = self.running.take().expect("it is stopped once");
+        soon(running).await.expect("the proxy does not panic")
+    }
+
+    /// Starts it again on what it left.
+    pub(crate) async fn start_again(&mut self) {
+        let Product { broker, program, issuer, shutdown, running } = Product::start(&self.settings, &self.clock).await;
+        self.cloud.trust(provider(issuer));
+        (self.broker, self.program, self.shutdown, self.running) = (broker, program, shutdown, Some(running));
+    }
+
+    /// The program with the keys of another target, out of the file that the proxy leaves for SDKs.
+    pub(crate) fn program_for(&self, target: &str) -> Program {
+        let text = std::fs::read_to_string(self.left_for_programs().join("aws/credentials")).expect("a file for SDKs");
+        let profile = text.split_once(&format!("[{target}]\n")).unwrap_or_else(|| panic!("no {target} in {text}")).1;
+        let value = |name: &str| {
+            let line = profile.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
+            line.unwrap_or_else(|| panic!("no {name} in {profile}")).to_owned()
+        };
+        self.program.with_keys(Keys { id: value("aws_access_key_id"), secret: value("aws_secret_access_key") })
     }
 
     /// Puts another token into the projected file, and lets the second pass after which it is seen.
