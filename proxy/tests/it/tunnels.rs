@@ -1,5 +1,6 @@
 //! Tunnels: what is no cloud's business goes through untouched.
 
+use access::{Outcome, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::destination::{Mirror, Scripted};
@@ -61,6 +62,9 @@ async fn tunnel_to_nowhere_is_refused_before_it_is_established() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let answer = ask(&stage, &format!("CONNECT {nobody} HTTP/1.1\r\nHost: {nobody}\r\n\r\n")).await;
     assert!(answer.status == 502 && answer.body.contains("cannot be reached"), "{answer:?}");
+    let record = stage.record().await;
+    assert!(answer.body.contains(&record.id.to_string()), "{answer:?}");
+    assert!(matches!(record.outcome, Outcome::Refused { code: RefusalCode::UpstreamUnavailable, .. }));
 }
 
 #[tokio::test]
