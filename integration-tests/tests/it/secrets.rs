@@ -54,7 +54,8 @@ async fn a_day(world: &World) -> Vec<Reply> {
 fn secrets(world: &World) -> Vec<String> {
     let sessions = world.cloud.sessions();
     let tokens = world.cloud.exchanges().into_iter().map(|exchange| exchange.parameters["WebIdentityToken"].clone());
-    let pods = [world.cluster.token(&CHECKOUT).text(), world.cluster.token(&STRANGER).text()];
+    let pods = world.cluster.issued();
+    assert!(pods.len() >= 10, "a new token every hour");
     // The signature is what makes a token one; header and claims may be shown.
     let signatures = tokens.chain(pods).map(|token| token.rsplit('.').next().expect("a signature").to_owned());
     sessions.into_iter().flat_map(|session| [session.secret, session.token]).chain(signatures).collect()

@@ -30,6 +30,7 @@ struct State {
     /// The one that signs first; all of them are published.
     keys: Mutex<Vec<SigningKey>>,
     jwks_fetches: AtomicUsize,
+    issued: Mutex<Vec<String>>,
 }
 
 /// A pod, as a token tells of it.
@@ -51,13 +52,19 @@ pub(crate) const STRANGER: Pod = Pod { namespace: "attic", service_account: "def
 pub(crate) struct Token {
     key: SigningKey,
     claims: Value,
+    state: Arc<State>,
 }
 
 impl Cluster {
     /// Starts one with an RSA key.
     pub(crate) async fn start(clock: &Clock, faults: &Arc<Faults>) -> Self {
         let keys = Mutex::new(vec![SigningKey::rs256("cluster-1", 0)]);
-        let state = Arc::new(State { faults: faults.clone(), keys, jwks_fetches: AtomicUsize::new(0) });
+        let state = Arc::new(State {
+            faults: faults.clone(),
+            keys,
+            jwks_fetches: AtomicUsize::new(0),
+            issued: Mutex::default(),
+        });
         let handler = state.clone();
         let served = serve(None, move |wire, _| connection(handler.clone(), wire)).await;
         Self { served, state, clock: clock.clone() }
@@ -71,6 +78,11 @@ impl Cluster {
     /// How often its keys were fetched.
     pub(crate) fn jwks_fetches(&self) -> usize {
         self.state.jwks_fetches.load(Ordering::SeqCst)
+    }
+
+    /// Every token that it has made.
+    pub(crate) fn issued(&self) -> Vec<String> {
+        self.state.issued.lock().expect("no test panics with the list in hand").clone()
     }
 
     /// From now on another key signs, and only that one is published.
@@ -94,7 +106,7 @@ impl Cluster {
             },
             "sub": format!("system:serviceaccount:{namespace}:{service_account}"),
         });
-        Token { key, claims }
+        Token { key, claims, state: self.state.clone() }
     }
 }
 
@@ -133,7 +145,9 @@ impl Token {
 
     /// The compact JWS, as it stands in the projected file.
     pub(crate) fn text(&self) -> String {
-        self.key.sign(&self.claims)
+        let token = self.key.sign(&self.claims);
+        self.state.issued.lock().expect("no test panics with the list in hand").push(token.clone());
+        token
     }
 }
 
