@@ -27,7 +27,7 @@ use crate::hop;
 use crate::ledger::Ledger;
 use crate::record::Entry;
 use crate::refuse::Dialect;
-use crate::sign::{By, prove, sign};
+use crate::sign::{By, Hold, prove, sign};
 use crate::trouble::{self, Stop};
 use crate::upstream::{Answered, Slot};
 
@@ -128,7 +128,8 @@ impl<L: Lessor> Conversation<L> {
         let Placeheld { call, target, check, body_decides } = placeheld;
         entry.target(target.clone());
         let call = entry.call(call);
-        let proven = prove(&mut head, check, body, app.limits.held_body_bytes).await?;
+        let hold = Hold { limit: app.limits.held_body_bytes, body_decides };
+        let proven = prove(&mut head, check, body, hold).await?;
         if body_decides {
             refine_with_body(call, proven.held().map_or(&[], |held| held));
         }

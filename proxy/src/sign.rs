@@ -30,30 +30,48 @@ pub(crate) struct Proven {
 enum ProvenBody {
     /// Still with the program.
     Streamed(Upload),
-    /// Here, because the signature covers a hash that the head does not say.
+    /// Here, because it had to be hashed or read.
     Held(Bytes),
 }
 
-/// Finishes the verification of a request. A body is read only where its hash is needed and the head does not say it:
-/// at most `limit` bytes of it.
-pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, limit: usize) -> Result<Proven, Refusal> {
+/// When a body is held instead of streamed, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hold {
+    pub(crate) limit: usize,
+    /// The body says what the call is, so it is read whatever the head declares of it.
+    pub(crate) body_decides: bool,
+}
+
+/// Finishes the verification of a request. A body is read only where it says what the call is, or where its hash is
+/// needed and the head does not say it.
+pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hold) -> Result<Proven, Refusal> {
     match check {
         Check::Verified(verified) => {
             let declared = Payload::declared(&head.headers).map_err(|error| unverified(&error.into()))?;
             // Without a declaration the check would have waited for the body.
             let payload = declared.ok_or_else(|| unverified(&cloud::aws::verify::VerifyError::Mismatch))?;
-            Ok(Proven { verified, payload, body: ProvenBody::Streamed(body) })
+            let body = match (how.body_decides, payload) {
+                (false, _) => ProvenBody::Streamed(body),
+                (true, Payload::Hash(_) | Payload::Unsigned) => ProvenBody::Held(hold(head, body, how.limit).await?),
+                (true, Payload::UnsignedTrailer | Payload::SignedChunks | Payload::SignedChunksTrailer) => {
+                    return Err(framed_form());
+                }
+            };
+            Ok(Proven { verified, payload, body })
         }
         Check::Pending(pending) => {
-            let held = hold(body.ungated(), limit).await?;
-            // The program was told to go on by our reading; the destination gets head and body together.
-            head.headers.remove(EXPECT);
-            head.headers.remove(TRANSFER_ENCODING);
+            let held = hold(head, body, how.limit).await?;
             let payload = Payload::of(&held);
             let verified = pending.finish(&payload).map_err(|error| unverified(&error))?;
             Ok(Proven { verified, payload, body: ProvenBody::Held(held) })
         }
     }
+}
+
+/// Between chunk headers the parameters of a form cannot be read. Only S3 takes such bodies, and S3 takes no forms so.
+fn framed_form() -> Refusal {
+    Refusal::new(RefusalCode::NotSupported, "a form that names its action cannot be read in chunks of aws-chunked")
+        .help("send the form as it is, with its hash in x-amz-content-sha256 or without")
 }
 
 /// With what a call is signed.
@@ -114,13 +132,22 @@ impl Signed {
 #[error("the call names no region and service to sign for")]
 struct NoScope;
 
-async fn hold(mut body: Upload, limit: usize) -> Result<Bytes, Refusal> {
+/// The whole body, and a head that says so: the program was told to go on by our reading, and the destination gets head
+/// and body together.
+async fn hold(head: &mut Parts, body: Upload, limit: usize) -> Result<Bytes, Refusal> {
+    let held = read_whole(body.ungated(), limit).await?;
+    head.headers.remove(EXPECT);
+    head.headers.remove(TRANSFER_ENCODING);
+    Ok(held)
+}
+
+async fn read_whole(mut body: Upload, limit: usize) -> Result<Bytes, Refusal> {
     let too_large = || {
         Refusal::new(
             RefusalCode::RequestTooLarge,
-            format!("a body without x-amz-content-sha256 may have {limit} bytes here"),
+            format!("a body that has to be hashed or read here may have {limit} bytes"),
         )
-        .help("let the client send the payload's hash, or raise `proxy.limits.held_body_bytes`")
+        .help("let the client send the payload's hash, or raise `proxy.limits.held_body`")
     };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());

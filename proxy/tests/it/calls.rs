@@ -3,6 +3,7 @@
 use access::{Outcome, Secret};
 use cloud::aws::authorization;
 use cloud::aws::key::SigningKeys;
+use cloud::aws::payload::Payload;
 use cloud::aws::verify::{Check, check};
 use http::Request;
 
@@ -97,4 +98,49 @@ async fn head_request_keeps_the_length_of_what_it_does_not_get() {
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-length: "), "{head}");
     let next = exchange(&mut io, &Signed::get(&stage, "/x").head()).await;
     assert_eq!(next.status, 200, "the connection goes on behind it");
+}
+
+/// JavaScript's SDK declares the hash of every body.
+#[tokio::test]
+async fn action_in_a_form_counts_also_where_the_head_declares_the_bodys_hash() {
+    let mirror = Mirror::new().await;
+    let stage = Stage::new(mirror.address).await;
+    let body = "Action=DeleteUser&UserName=alice";
+    let hash = Payload::of(body.as_bytes());
+    for (path, declared, action) in [
+        ("/", hash.as_str(), Some("iam:DeleteUser")),
+        ("/?Action=GetUser", hash.as_str(), None),
+        ("/?Action=GetUser", "UNSIGNED-PAYLOAD", None),
+    ] {
+        let request = Signed {
+            method: "POST",
+            host: "iam.amazonaws.com",
+            path,
+            service: "iam",
+            headers: vec![("content-type", "application/x-www-form-urlencoded"), ("content-length", "32")],
+            declared: Some(declared),
+            ..Signed::get(&stage, "/")
+        };
+        let answer = ask(&stage, &(request.absolute_head() + body)).await;
+        assert!(answer.body.ends_with(body), "{answer:?}");
+        let call = stage.record().await.call.unwrap();
+        assert_eq!(call.action.as_deref(), action, "{path} {declared}");
+    }
+}
+
+#[tokio::test]
+async fn form_that_hides_its_action_between_chunks_is_refused() {
+    let mirror = Mirror::new().await;
+    let stage = Stage::new(mirror.address).await;
+    let request = Signed {
+        method: "POST",
+        host: "iam.amazonaws.com",
+        service: "iam",
+        headers: vec![("x-amz-decoded-content-length", "17"), ("content-length", "200")],
+        declared: Some("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+        ..Signed::get(&stage, "/?Action=GetUser")
+    };
+    let answer = ask(&stage, &request.absolute_head()).await;
+    assert_eq!((answer.status, answer.header("x-countersign-refusal")), (400, Some("not-supported")), "{answer:?}");
+    assert_eq!(mirror.connections(), 0);
 }
