@@ -256,6 +256,10 @@ fn a_request_that_names_two_operations_has_no_action() {
             .header("x-http-method-override", "DELETE"),
         lambda("https://lambda.us-east-1.amazonaws.com/2015-03-31/functions/a/../b"),
         lambda("https://lambda.us-east-1.amazonaws.com/nonesuch"),
+        lambda("https://lambda.us-east-1.amazonaws.com/2015-03-31/%66unctions/f")
+            .header("x-amz-target", "X.ListFunctions"),
+        Sent::new("POST", "https://email.us-east-1.amazonaws.com/v2/email/outbound%2Demails?Action=GetSendQuota")
+            .signed("us-east-1", "ses"),
         Sent::new("GET", "https://photos.localhost/key").signed("us-east-1", "s3"),
     ] {
         let recognised = sent.recognise().expect("recognised");
@@ -287,6 +291,44 @@ fn the_body_of_a_query_call_decides_its_action() {
         .header("x-amz-target", "AmazonSQS.ListQueues")
         .signed("us-east-1", "sqs");
     assert!(!json.recognise().expect("a call").body_decides);
+}
+
+#[test]
+fn form_under_a_content_type_of_something_else_is_read_where_the_query_names_an_action() {
+    let sent = Sent::new("POST", "https://sts.amazonaws.com/?Action=GetCallerIdentity")
+        .header("content-type", "application/json")
+        .signed("us-east-1", "sts");
+    let recognised = sent.recognise().expect("a call");
+    assert!(recognised.body_decides);
+    let mut call = recognised.call.clone();
+    refine_with_body(&mut call, b"Action=AssumeRole");
+    assert_eq!(call.action, None);
+}
+
+/// A grant for `…/GET/orders/*` must not cover what API Gateway takes for `…/GET/admin`.
+#[test]
+fn path_of_an_api_that_can_be_read_in_two_ways_names_neither_action_nor_resource() {
+    for path in [
+        "/prod/orders/../admin",
+        "/prod/orders/%2e%2E/admin",
+        "/prod/a%2F..%2Fadmin",
+        "/prod//admin",
+        "//prod/a",
+        "/./prod/@connections/x",
+    ] {
+        for host in
+            ["a1b2.execute-api.eu-west-1.amazonaws.com", "apigateway.eu-west-1.amazonaws.com", "api.acme.example"]
+        {
+            let service = if host.starts_with("apigateway") { "apigateway" } else { "execute-api" };
+            let sent = Sent::new("GET", &format!("https://{host}{path}")).signed("eu-west-1", service);
+            assert_eq!(sent.told(), format!("{service} eu-west-1 - -"), "{host}{path}");
+        }
+    }
+    let encoded = "https://a1b2.execute-api.eu-west-1.amazonaws.com/prod/%40connection%73/x";
+    let sent = Sent::new("POST", encoded).signed("eu-west-1", "execute-api");
+    assert!(sent.told().contains("execute-api:ManageConnections"), "{}", sent.told());
+    let tag = Sent::new("GET", "https://apigateway.us-east-1.amazonaws.com/tags/arn%3Aaws%3Aapigateway/");
+    assert!(tag.signed("us-east-1", "apigateway").told().ends_with("::/tags/arn%3Aaws%3Aapigateway/"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use percent_encoding::percent_decode_str;
 
 use super::endpoints::Endpoint;
 use super::operations::{self, Service};
@@ -102,6 +103,7 @@ fn data_plane(known: Known<'_>) -> Option<Reading> {
     let endpoint = known.endpoint.filter(|endpoint| !endpoint.prefix.is_empty());
     let only = |action: String| Some(Reading { action: Some(action), ..Reading::default() });
     match (known.service, endpoint) {
+        ("apigateway" | "execute-api", _) if !has_one_reading(known.path()) => Some(Reading::default()),
         // A custom domain: the API's id is nowhere on the wire.
         ("execute-api", None) if known.endpoint.is_none() => {
             only(format!("execute-api:{}", execute_api_action(known.path())))
@@ -135,9 +137,22 @@ fn on_execute_api(known: Known<'_>, endpoint: &Endpoint<'_>) -> Reading {
     Reading { action: Some(action), resource, body_decides: false }
 }
 
+/// Whether a path means the same to who normalises it and to who does not: `/orders/../admin` is below `orders` to one
+/// and not to the other.
+fn has_one_reading(path: &str) -> bool {
+    let inner = path.trim_matches('/');
+    let decoded = percent_decode_str(inner).decode_utf8_lossy();
+    let doubtful = |segment: &str| matches!(segment, "." | "..");
+    !path.starts_with("//")
+        && !path.ends_with("//")
+        && !inner.contains("//")
+        && !decoded.split(['/', '\\']).any(doubtful)
+}
+
 /// `/stage/@connections/id` manages the clients of a WebSocket API; everything else is the API's own.
 fn execute_api_action(path: &str) -> &'static str {
-    let manages = path.split('/').nth(2).is_some_and(|segment| matches!(segment, "@connections" | "%40connections"));
+    let is_connections = |segment| percent_decode_str(segment).eq(*b"@connections");
+    let manages = path.split('/').nth(2).is_some_and(is_connections);
     if manages { "ManageConnections" } else { "Invoke" }
 }
 
@@ -155,9 +170,10 @@ fn by_operation(known: Known<'_>) -> Reading {
     Reading {
         action: operation.map(|name| named(service, known.service, &name)),
         resource,
+        // A parameter in the query says that the protocol is in use; then a form counts under any `Content-Type`.
         body_decides: known.method() == "POST"
             && service.is_none_or(Service::speaks_query)
-            && may_be_form(known.head.headers),
+            && (known.query.has("Action") || may_be_form(known.head.headers)),
     }
 }
 
@@ -174,6 +190,11 @@ fn operation(known: Known<'_>, service: Option<&'static Service>) -> Result<Opti
     let in_query = in_query.map(|name| checked(&name).map(str::to_owned)).transpose()?;
     let in_path = service.is_none_or(Service::speaks_cbor).then(|| rpc_operation(known.path())).flatten();
     let by_route = service.and_then(|service| service.operation(known.method(), known.path(), &known.query));
+    let is_routed = service.is_some_and(Service::speaks_rest) && known.path() != "/";
+    if is_routed && by_route.is_none() && in_path.is_none() {
+        // The service goes by the path, and we cannot read it: what stands elsewhere must not speak for it.
+        return Err(Contradiction);
+    }
     let places = [
         target(known.head.headers)?.map(str::to_owned),
         in_query,

@@ -50,6 +50,11 @@ impl Service {
         self.protocols.contains('c')
     }
 
+    /// Whether it takes its operation from method and path (REST protocols), beside others perhaps.
+    pub(super) fn speaks_rest(&self) -> bool {
+        self.protocols.contains('r')
+    }
+
     /// The operation that a method, a path and a query name; `None` where no route or more than one fits.
     pub(super) fn operation(&self, method: &str, path: &str, query: &query::Query<'_>) -> Option<&'static str> {
         let routes = self.routes.get_or_init(|| {
