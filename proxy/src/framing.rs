@@ -30,8 +30,8 @@ enum At {
     Chunk(u64),
     /// After a chunk: CRLF.
     ChunkEnd,
-    /// Within the trailer section: bytes of the current line, bytes of all.
-    Trailers { line: u32, all: u32 },
+    /// Within the trailer section: bytes of the current line, whether its carriage return was seen, bytes of all.
+    Trailers { line: u32, returned: bool, all: u32 },
 }
 
 /// What a run of bytes turned out to hold.
@@ -123,12 +123,14 @@ impl At {
             Self::Size { digits, value, extension, line } => size(byte, (digits, value, extension), line + 1),
             Self::ChunkEnd if byte == b'\r' => Some(self),
             Self::ChunkEnd if byte == b'\n' => Some(Self::SIZE),
-            Self::Trailers { line, all } if all < MAX_TRAILERS => Some(match byte {
-                b'\r' => Self::Trailers { line, all: all + 1 },
-                b'\n' if line == 0 => Self::Head,
-                b'\n' => Self::Trailers { line: 0, all: all + 1 },
-                _ => Self::Trailers { line: line + 1, all: all + 1 },
-            }),
+            Self::Trailers { line, returned, all } if all < MAX_TRAILERS => match (byte, returned) {
+                (b'\r', false) => Some(Self::Trailers { line, returned: true, all: all + 1 }),
+                (b'\n', true) if line == 0 => Some(Self::Head),
+                (b'\n', true) => Some(Self::Trailers { line: 0, returned: false, all: all + 1 }),
+                // Whoever takes either alone for the end of a line ends the request elsewhere than whoever does not.
+                (_, true) | (b'\n', false) => None,
+                (_, false) => Some(Self::Trailers { line: line + 1, returned: false, all: all + 1 }),
+            },
             Self::Head | Self::Length(_) | Self::Chunk(_) | Self::ChunkEnd | Self::Trailers { .. } => None,
         }
     }
@@ -140,7 +142,7 @@ fn size(byte: u8, (digits, value, extension): (u32, u64, bool), line: u32) -> Op
     }
     match byte {
         b'\n' if digits == 0 => None,
-        b'\n' if value == 0 => Some(At::Trailers { line: 0, all: 0 }),
+        b'\n' if value == 0 => Some(At::Trailers { line: 0, returned: false, all: 0 }),
         b'\n' => Some(At::Chunk(value)),
         b'\r' if digits > 0 => Some(At::Size { digits, value, extension: true, line }),
         _ if extension => Some(At::Size { digits, value, extension, line }),
@@ -181,6 +183,15 @@ mod tests {
             let stream = format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\nhello\r\n");
             let followed = Framing::default().follow(stream.as_bytes());
             assert!(matches!(followed, Followed::Refused { why: Malformed::Chunk, .. }), "{size:?}: {followed:?}");
+        }
+    }
+
+    #[test]
+    fn lines_of_trailers_end_with_both_characters() {
+        for trailers in ["X: 1\n\n", "X: 1\n\r\n", "X: 1\r\n\n", "\n", "X: 1\rY: 2\r\n\r\n", "\r\r\n"] {
+            let stream = format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{trailers}");
+            let followed = Framing::default().follow(stream.as_bytes());
+            assert!(matches!(followed, Followed::Refused { why: Malformed::Chunk, .. }), "{trailers:?}: {followed:?}");
         }
     }
 

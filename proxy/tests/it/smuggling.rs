@@ -1,5 +1,7 @@
 //! Heads that two readers could read in two ways, and what a smuggler hides behind them.
 
+use std::time::Duration;
+
 use access::{Outcome, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -83,4 +85,21 @@ async fn connection_header_cannot_strip_the_signature() {
     for kept in ["authorization: AWS4-HMAC-SHA256", "host: ", "x-amz-date: "] {
         assert!(seen.contains(kept), "{kept}: {seen}");
     }
+}
+
+/// One reader ends the trailers at a bare line feed, the other does not: heads behind it would be judged by neither.
+#[tokio::test]
+async fn bare_line_feed_in_a_trailer_hides_no_head() {
+    let mirror = Mirror::new().await;
+    let stage = Stage::new(mirror.address).await;
+    let mut io = dial(&stage).await;
+    let chunked =
+        format!("POST http://{S3}/ HTTP/1.1\r\nHost: {S3}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: 1\n\n");
+    let swallowed = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n";
+    let unjudged = format!("GET http://{S3}/unjudged HTTP/1.1\r\nHost: {S3}\r\nHost: evil.test\r\n\r\n");
+    io.write_all((chunked + swallowed + &unjudged).as_bytes()).await.unwrap();
+    let mut all = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), io.read_to_end(&mut all)).await;
+    let all = String::from_utf8(all).unwrap();
+    assert!(ended.is_ok() && !all.contains("unjudged"), "{all}");
 }
