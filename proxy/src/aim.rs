@@ -1,7 +1,7 @@
 //! Where a request really goes, and the rule that everything which names its destination names the same one.
 
 use access::{Refusal, RefusalCode};
-use cloud::aws::endpoints::is_cloud_host;
+use cloud::aws::endpoints::{is_cloud_host, resolve};
 use config::Endpoints;
 use http::header::HOST;
 use http::request::Parts;
@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Uri, Version};
 use crate::destination::{Destination, Scheme};
 use crate::trouble::Stop;
 
-/// APIs that are never intercepted. Session Manager's WebSockets carry a token that an API call has returned before, not
+/// APIs that are never intercepted, where no endpoint rule gives the host to another (a bucket of that name). Session Manager's WebSockets carry a token that an API call has returned before, not
 /// a signature, and its plugin trusts the system's roots only.
 const TUNNELLED: [&str; 1] = ["ssmmessages."];
 
@@ -42,7 +42,7 @@ impl Aim {
         if let Some(url) = endpoints.of(&destination.host) {
             return Self { destination, origin: Destination::of_url(url), kind: Kind::Cloud };
         }
-        if !is_cloud_host(&destination.host) || TUNNELLED.iter().any(|prefix| destination.host.starts_with(prefix)) {
+        if !is_cloud_host(&destination.host) || is_tunnelled(&destination.host) {
             return Self { origin: destination.clone(), destination, kind: Kind::Elsewhere };
         }
         let mut origin = destination.over(Scheme::Https);
@@ -85,6 +85,10 @@ impl Aim {
         to_origin_form(head);
         Ok(Self::at(destination, endpoints))
     }
+}
+
+fn is_tunnelled(host: &str) -> bool {
+    TUNNELLED.iter().any(|prefix| host.starts_with(prefix)) && resolve(host).is_err()
 }
 
 /// `http://host/path?query` → `/path?query`, which is what an origin server wants to see (RFC 9112 §3.2.1), in our own
@@ -135,6 +139,7 @@ mod tests {
             ("sqs.us-east-1.amazonaws.com:443".into(), Scheme::Https, Kind::Cloud)
         );
         assert_eq!(at("ssmmessages.us-east-1.amazonaws.com:443").2, Kind::Elsewhere);
+        assert_eq!(at("ssmmessages.s3.us-east-1.amazonaws.com:443").2, Kind::Cloud, "a bucket of that name");
         assert_eq!(at("example.com:443"), ("example.com:443".into(), Scheme::Https, Kind::Elsewhere));
     }
 

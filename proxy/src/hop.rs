@@ -10,9 +10,24 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Fields meant for the destination that a `Connection` line must not take away on the way there: naming
-/// `Authorization` or `Host` in it is an old trick against proxies that authenticate.
-const END_TO_END: [&str; 7] =
-    ["host", "authorization", "content-length", "content-type", "content-encoding", "date", "expect"];
+/// `Authorization` or `Host` in it is an old trick against proxies that authenticate, and a `PUT` that loses its
+/// `If-None-Match` overwrites what its signature said to keep.
+const END_TO_END: [&str; 14] = [
+    "host",
+    "authorization",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "content-md5",
+    "date",
+    "expect",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+];
 
 /// Takes from a request what is meant for us only.
 ///
@@ -102,9 +117,17 @@ mod tests {
 
     #[test]
     fn connection_cannot_take_away_what_the_destination_needs() {
-        let lines = [("authorization", "AWS4"), ("content-length", "4"), ("host", "x"), ("x-amz-date", "now")];
+        let lines = [
+            ("authorization", "AWS4"),
+            ("content-length", "4"),
+            ("host", "x"),
+            ("if-none-match", "*"),
+            ("range", "bytes=0-1"),
+            ("x-amz-date", "now"),
+        ];
         let mut request = headers(&lines);
-        request.insert(CONNECTION, HeaderValue::from_static("host, authorization, x-amz-date, content-length"));
+        let listed = "host, authorization, x-amz-date, content-length, If-None-Match, range";
+        request.insert(CONNECTION, HeaderValue::from_static(listed));
         strip_request(&mut request);
         assert_eq!(left(&request), lines);
     }
