@@ -1,7 +1,7 @@
 //! `countersign audit`: read the book, search it, check its chain.
 
 use access::{Call, Outcome, Record};
-use broker::audit::{Book, CallerSeen, Entry, Filter, Head, Verdict, What};
+use broker::audit::{AuditError, Book, CallerSeen, Entry, Filter, Head, Verdict, What};
 use config::Settings;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -28,16 +28,18 @@ pub(crate) async fn run(command: Audit, settings: &Settings, printer: &Printer) 
 }
 
 async fn tail(book: &Book, lines: u32, follow: bool, printer: &Printer) -> Result<(), Failure> {
-    let entries = book.tail(lines).await.map_err(unreadable)?;
+    let entries = book.tail(lines).await.map_err(|error| unreadable(&error))?;
     heading(printer)?;
     for entry in &entries {
         show(entry, printer)?;
     }
     let mut following = book.follow(entries.last().map_or(0, |last| last.seq));
-    while follow {
-        show(&following.next().await.map_err(unreadable)?, printer)?;
+    if !follow {
+        return Ok(());
     }
-    Ok(())
+    loop {
+        show(&following.next().await.map_err(|error| unreadable(&error))?, printer)?;
+    }
 }
 
 async fn find(book: &Book, search: Search, printer: &Printer) -> Result<(), Failure> {
@@ -54,7 +56,7 @@ async fn find(book: &Book, search: Search, printer: &Printer) -> Result<(), Fail
         before: search.before,
         limit: Some(search.limit),
     };
-    let page = book.search(&filter).await.map_err(unreadable)?;
+    let page = book.search(&filter).await.map_err(|error| unreadable(&error))?;
     heading(printer)?;
     for entry in &page.entries {
         show(entry, printer)?;
@@ -66,7 +68,7 @@ async fn find(book: &Book, search: Search, printer: &Printer) -> Result<(), Fail
 }
 
 async fn verify(book: &Book, expect: Option<Head>, printer: &Printer) -> Result<(), Failure> {
-    match book.verify(expect).await.map_err(unreadable)? {
+    match book.verify(expect).await.map_err(|error| unreadable(&error))? {
         Verdict::Verified(head) => match printer.output() {
             Output::Json => printer.json(&json!({ "verified": true, "count": head.count, "head": head.to_string() })),
             Output::Human => {
@@ -82,8 +84,8 @@ async fn verify(book: &Book, expect: Option<Head>, printer: &Printer) -> Result<
     }
 }
 
-fn unreadable(error: broker::audit::AuditError) -> Failure {
-    Failure::from_error(Exit::Other, &error)
+fn unreadable(error: &AuditError) -> Failure {
+    Failure::from_error(Exit::Other, error)
 }
 
 fn heading(printer: &Printer) -> Result<(), Failure> {

@@ -26,6 +26,7 @@ pub(crate) struct Running {
     child: Child,
     /// Whether it leads a process group of its own.
     own_group: bool,
+    signals: Signals,
 }
 
 /// Starts `command` with `variables` set over what it inherits, and `removed` taken away.
@@ -44,11 +45,13 @@ pub(crate) fn start(
     if own_group {
         child.process_group(0);
     }
+    // Before the command starts: a signal that came in between would end us and leave it alone.
+    let signals = Signals::new().map_err(unwatched)?;
     let failed = |error: io::Error| {
         let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoCommand } else { Exit::NotExecutable };
         Failure::new(exit, format!("cannot run {program:?}: {error}"))
     };
-    Ok(Running { child: child.spawn().map_err(failed)?, own_group })
+    Ok(Running { child: child.spawn().map_err(failed)?, own_group, signals })
 }
 
 impl Running {
@@ -56,14 +59,12 @@ impl Running {
     /// the command is ended, for what it depends on is gone.
     pub(crate) async fn wait(mut self, abandoned: impl Future<Output = ()>) -> Result<u8, Failure> {
         tokio::pin!(abandoned);
-        let failed = |error: io::Error| Failure::new(Exit::Run, format!("cannot watch the command: {error}"));
-        let mut signals = Signals::new().map_err(failed)?;
         let mut terminated = false;
         loop {
             tokio::select! {
-                status = self.child.wait() => return Ok(code(status.map_err(failed)?)),
+                status = self.child.wait() => return Ok(code(status.map_err(unwatched)?)),
                 () = &mut abandoned => return self.end().await,
-                signal = signals.next() => {
+                signal = self.signals.next() => {
                     let insisted = terminated && signal == Signal::TERM;
                     terminated |= signal == Signal::TERM;
                     self.pass_on(if insisted { Signal::KILL } else { signal });
@@ -95,6 +96,10 @@ impl Running {
             tracing::debug!(%error, "the command is gone already");
         }
     }
+}
+
+fn unwatched(error: io::Error) -> Failure {
+    Failure::new(Exit::Run, format!("cannot watch the command: {error}"))
 }
 
 fn code(status: ExitStatus) -> u8 {

@@ -23,7 +23,7 @@ impl Printer {
 
     /// A line of the answer.
     pub(crate) fn line(&self, text: &str) -> Result<(), Failure> {
-        writeln!(io::stdout(), "{text}").map_err(closed)
+        writeln!(io::stdout(), "{text}").map_err(|error| closed(&error))
     }
 
     /// A JSON document on a line of its own.
@@ -41,9 +41,9 @@ impl Printer {
 }
 
 /// Nobody reads on: `countersign audit tail | head`. That is no failure to speak of.
-fn closed(error: io::Error) -> Failure {
+fn closed(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
-    Failure::from_error(Exit::Other, &error)
+    Failure::from_error(Exit::Other, error)
 }
