@@ -118,12 +118,12 @@ fn body(request: &Request<'_, '_>) -> Result<Body, Malformed> {
     }
 }
 
-/// RFC 9110 §8.6: digits only; Rust's own parser would take `+5`.
+/// RFC 9110 §8.6: digits only; Rust's own parser would take `+5`. The highest numbers mean something else to hyper.
 fn decimal(value: &[u8]) -> Option<u64> {
     if !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(value).ok()?.parse().ok()
+    std::str::from_utf8(value).ok()?.parse().ok().filter(|length| *length <= u64::MAX / 2)
 }
 
 fn has_bare_line_feed(head: &[u8]) -> bool {
@@ -172,6 +172,7 @@ mod tests {
             (&["Host: x", "Content-Length: +4"], Length),
             (&["Host: x", "Content-Length: -1"], Length),
             (&["Host: x", "Content-Length: 99999999999999999999"], Length),
+            (&["Host: x", "Content-Length: 18446744073709551615"], Length),
             (&["Host: x", "Transfer-Encoding: gzip, chunked"], Encoding),
             (&["Host: x", "Transfer-Encoding: identity"], Encoding),
             (&["Host: x", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], Encoding),

@@ -107,15 +107,30 @@ impl Dialer {
         if addresses.iter().any(|address| self.is_own(*address)) {
             return Err(DialError::Loop(origin.clone()));
         }
-        let tcp = first_of(addresses).await.map_err(|error| DialError::Connect(origin.clone(), error))?;
-        tcp.set_nodelay(true).map_err(|error| DialError::Connect(origin.clone(), error))?;
+        let failed = |error| DialError::Connect(origin.clone(), error);
+        let tcp = first_of(addresses).await.map_err(failed)?;
+        if self.is_own_host(&tcp).map_err(failed)? {
+            return Err(DialError::Loop(origin.clone()));
+        }
+        tcp.set_nodelay(true).map_err(failed)?;
         Ok(tcp)
     }
 
+    /// `::ffff:127.0.0.1` is `127.0.0.1` to the kernel.
     fn is_own(&self, address: SocketAddr) -> bool {
-        let own = self.own.ip();
-        let same_host = address.ip() == own || (own.is_unspecified() && address.ip().to_canonical().is_loopback());
-        address.port() == self.own.port() && (same_host || address.ip().is_unspecified())
+        let (own, ip) = (self.own.ip().to_canonical(), address.ip().to_canonical());
+        let same_host = ip == own || ip.is_unspecified() || (own.is_unspecified() && ip.is_loopback());
+        address.port() == self.own.port() && same_host
+    }
+
+    /// Where we listen on every address of this machine, any of them leads back to us; both ends have it then. Whoever
+    /// came round would seem to call from here, and `allowed_ips` would be about us.
+    fn is_own_host(&self, tcp: &TcpStream) -> io::Result<bool> {
+        if !self.own.ip().is_unspecified() {
+            return Ok(false);
+        }
+        let (here, there) = (tcp.local_addr()?, tcp.peer_addr()?);
+        Ok(there.port() == self.own.port() && here.ip().to_canonical() == there.ip().to_canonical())
     }
 }
 
@@ -156,4 +171,27 @@ pub(crate) fn upstream_tls(roots: &Bundle) -> Result<TlsConnector, rustls::Error
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn proxy_on_every_address_knows_itself_by_any_of_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let dialer = |own: &str, port: u16| Dialer {
+            tls: upstream_tls(&Bundle::default()).unwrap(),
+            own: SocketAddr::new(own.parse().unwrap(), port),
+            connect_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(1),
+        };
+        assert!(dialer("0.0.0.0", port).is_own_host(&tcp).unwrap());
+        assert!(!dialer("0.0.0.0", port - 1).is_own_host(&tcp).unwrap());
+        assert!(!dialer("127.0.0.2", port).is_own_host(&tcp).unwrap(), "a neighbour on another address");
+    }
 }
