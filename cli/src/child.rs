@@ -46,7 +46,7 @@ pub(crate) fn start(
         child.process_group(0);
     }
     // Before the command starts: a signal that came in between would end us and leave it alone.
-    let signals = Signals::new().map_err(unwatched)?;
+    let signals = Signals::new().map_err(|error| unwatched(&error))?;
     let failed = |error: io::Error| {
         let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoCommand } else { Exit::NotExecutable };
         Failure::new(exit, format!("cannot run {program:?}: {error}"))
@@ -62,7 +62,7 @@ impl Running {
         let mut terminated = false;
         loop {
             tokio::select! {
-                status = self.child.wait() => return Ok(code(status.map_err(unwatched)?)),
+                status = self.child.wait() => return Ok(code(status.map_err(|error| unwatched(&error))?)),
                 () = &mut abandoned => return self.end().await,
                 signal = self.signals.next() => {
                     let insisted = terminated && signal == Signal::TERM;
@@ -98,7 +98,7 @@ impl Running {
     }
 }
 
-fn unwatched(error: io::Error) -> Failure {
+fn unwatched(error: &io::Error) -> Failure {
     Failure::new(Exit::Run, format!("cannot watch the command: {error}"))
 }
 
