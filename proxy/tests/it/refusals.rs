@@ -4,7 +4,7 @@ use access::{Outcome, Refusal, RefusalCode};
 use jiff::SignedDuration;
 
 use crate::destination::Mirror;
-use crate::program::{Answer, S3, Signed, ask, connect, exchange, tls};
+use crate::program::{Answer, EMPTY_HASH, S3, Signed, ask, connect, exchange, tls};
 use crate::stage::{Stage, noon};
 
 async fn stage() -> (Mirror, Stage) {
@@ -173,4 +173,30 @@ async fn refused_upload_learns_why_although_nobody_reads_it() {
     tokio::io::AsyncWriteExt::write_all(&mut io, &whole).await.expect("it is not cut off while it sends");
     let answer = crate::program::answer(&mut io).await;
     assert_eq!((answer.status, answer.header("connection")), (403, Some("close")));
+}
+
+/// `docs/decisions/0005-placeholders.md`, "What a captured request is worth".
+#[tokio::test]
+async fn captured_request_is_good_for_itself_only_and_for_another_body_only_where_none_was_signed() {
+    let (mirror, stage) = stage().await;
+    let captured = Signed::put(&stage, "/k", vec![("content-length", "3"), ("x-amz-acl", "private")]).absolute_head();
+    for body in ["one", "two"] {
+        assert_eq!(ask(&stage, &format!("{captured}{body}")).await.status, 200);
+    }
+    for (from, to) in [
+        ("PUT ", "GET "),
+        ("/k HTTP", "/other HTTP"),
+        ("/k HTTP", "/k?acl HTTP"),
+        ("acme.s3", "evil.s3"),
+        ("x-amz-acl: private", "x-amz-acl: public-read"),
+        ("x-amz-acl: private", "x-amz-acl: private\r\nx-amz-copy-source: /payroll/k"),
+        ("x-amz-content-sha256: UNSIGNED-PAYLOAD", &format!("x-amz-content-sha256: {EMPTY_HASH}")),
+        ("us-east-1/s3/", "us-east-2/s3/"),
+        ("us-east-1/s3/", "us-east-1/sts/"),
+    ] {
+        let changed = captured.replace(from, to);
+        assert_ne!(changed, captured, "{from}");
+        assert!(matches!(ask(&stage, &format!("{changed}one")).await.status, 400 | 403), "{to}");
+    }
+    assert_eq!(mirror.connections(), 1, "nothing changed was sent on");
 }
