@@ -12,6 +12,10 @@ use crate::metrics::Metrics;
 /// Records that wait at once: some seconds of a busy sidecar. A record has about half a kilobyte.
 const QUEUE: usize = 16_384;
 
+/// Places in the queue that only records of callers with a lease may take. Anybody who reaches the port can cause
+/// refusals by the hundred thousand; they must not push out what callers did.
+const KEPT_FOR_CALLERS: usize = QUEUE / 2;
+
 /// Records handed over at once.
 const BATCH: usize = 512;
 
@@ -57,7 +61,8 @@ impl Reporter {
 
     /// Files a closed record.
     pub(crate) fn file(&self, record: Record) {
-        if self.queue.try_send(record).is_err() {
+        let is_full = record.caller.is_none() && self.queue.capacity() <= KEPT_FOR_CALLERS;
+        if is_full || self.queue.try_send(record).is_err() {
             let before = self.metrics.records_dropped.value();
             self.metrics.records_dropped.add(1);
             if before.is_multiple_of(LOG_EVERY) {
@@ -115,11 +120,11 @@ mod tests {
 
     use super::*;
 
-    fn record() -> Record {
+    fn record(caller: Option<&str>) -> Record {
         Record {
             id: RequestId::new(uuid::Uuid::nil()),
             at: Timestamp::UNIX_EPOCH,
-            caller: None,
+            caller: caller.map(str::to_owned),
             target: None,
             role: None,
             grant: None,
@@ -136,9 +141,19 @@ mod tests {
     fn records_beyond_the_queue_are_counted_as_lost_and_nobody_waits() {
         let metrics = Arc::new(Metrics::default());
         let (reporter, mut filed) = queue(&metrics);
-        (0..QUEUE + 3).for_each(|_| reporter.file(record()));
+        (0..QUEUE + 3).for_each(|_| reporter.file(record(Some("shop:billing"))));
         assert_eq!(metrics.records_dropped.value(), 3);
         filed.give_up();
         assert_eq!(metrics.records_dropped.value(), QUEUE as u64 + 3);
+    }
+
+    #[test]
+    fn flood_of_refusals_does_not_push_out_what_callers_did() {
+        let metrics = Arc::new(Metrics::default());
+        let (reporter, _filed) = queue(&metrics);
+        (0..2 * QUEUE).for_each(|_| reporter.file(record(None)));
+        let refusals_lost = metrics.records_dropped.value();
+        (0..KEPT_FOR_CALLERS).for_each(|_| reporter.file(record(Some("shop:billing"))));
+        assert_eq!(metrics.records_dropped.value(), refusals_lost);
     }
 }
