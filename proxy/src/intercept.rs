@@ -178,7 +178,11 @@ async fn switches<L>(app: &App<L>, program: &mut TcpStream, held: &mut BytesMut)
 fn spoken(bytes: &[u8]) -> Option<Spoken> {
     /// `handshake(22)` of TLS 1.x (RFC 8446 §5.1), which no HTTP method begins with.
     const HANDSHAKE: u8 = 22;
+    // Servers read over empty lines before a request (RFC 9112 §2.2), so they must not hide one from us.
+    let empty = bytes.iter().take(LONGEST_METHOD).take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    let bytes = &bytes[empty..];
     match bytes.first() {
+        None if empty == LONGEST_METHOD => Some(Spoken::Unknown),
         None => None,
         Some(&HANDSHAKE) => Some(Spoken::Tls),
         Some(_) => match bytes.iter().position(|b| !b.is_ascii_uppercase()) {
@@ -201,6 +205,9 @@ mod tests {
             (b"G", None),
             (b"GET", None),
             (b"GET ", Some(Spoken::Http)),
+            (b"\r\n", None),
+            (b"\r\n\nGET /", Some(Spoken::Http)),
+            (&[b'\n'; 40], Some(Spoken::Unknown)),
             (b"PROPFIND /", Some(Spoken::Http)),
             (b"SSH-2.0-OpenSSH", Some(Spoken::Unknown)),
             (b"get /", Some(Spoken::Unknown)),
