@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
 /// How long a writer waits for another process (`countersign audit`, a second sidecar on the same store).
@@ -76,8 +76,11 @@ impl Store {
         create_private(path)?;
         let alone = alone(path).await?;
         let options = options(path);
-        // SQLite has one writer at a time anyway: one connection turns its lock errors into an orderly queue.
-        let writer = pool(1).connect_with(options.clone()).await.map_err(|cause| open_error(path, cause))?;
+        // SQLite has one writer at a time anyway: one connection turns its lock errors into an orderly queue. When the
+        // disk is full, SQLite rolls back by itself; sqlx does not hear of it and would never begin a transaction there
+        // again. Such a connection is closed, and another one opened.
+        let writer = pool(1).before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
+        let writer = writer.connect_with(options.clone()).await.map_err(|cause| open_error(path, cause))?;
         sqlx::migrate!().run(&writer).await.map_err(|cause| StoreError::Migrate { path: path.to_owned(), cause })?;
         drop(alone);
         let readers = readers(path, options).await?;
@@ -245,6 +248,25 @@ mod tests {
         let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *writing).await.unwrap();
         let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *writing).await.unwrap();
         assert_eq!((synchronous, journal.as_str()), (2, "wal"));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_does_not_keep_the_store_from_writing_afterwards() {
+        async fn write(store: &Store, kid: &str, sealed: &str, limit: Option<&'static str>) -> Result<(), sqlx::Error> {
+            let mut writing = store.write().await?;
+            if let Some(limit) = limit {
+                sqlx::query(limit).execute(&mut *writing).await?;
+            }
+            let insert = sqlx::query("INSERT INTO signing_keys VALUES ($1, $2, 0, 0, NULL)").bind(kid).bind(sealed);
+            insert.execute(&mut *writing).await?;
+            writing.commit().await
+        }
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(&home.path().join("store.db")).await.unwrap();
+        // SQLITE_FULL, as from a disk: no page more than there are. The connection that heard it has this limit, no other.
+        let full = write(&store, "a", &"x".repeat(1 << 20), Some("PRAGMA max_page_count = 1")).await.unwrap_err();
+        assert!(full.to_string().contains("full"), "{full}");
+        write(&store, "b", "y", None).await.unwrap();
     }
 
     #[tokio::test]

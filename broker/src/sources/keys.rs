@@ -119,9 +119,10 @@ impl IssuerKeys {
         })
     }
 
+    /// Keys that were fetched in the future, by a clock that has been set back since, are as old as they are young.
     fn younger_than(&self, age: SignedDuration, kid: &str, now: Timestamp) -> Option<Arc<VerifyingKey>> {
         let known = self.known.load();
-        known.as_ref().filter(|known| now.duration_since(known.at) < age)?.keys.get(kid)
+        known.as_ref().filter(|known| now.duration_since(known.at).abs() < age)?.keys.get(kid)
     }
 
     /// Asks the issuer, unless it was asked a moment ago. Says what went wrong, now or then.

@@ -101,6 +101,18 @@ async fn a_key_that_the_cluster_withdrew_is_refused() {
 }
 
 #[tokio::test]
+async fn a_withdrawn_key_does_not_serve_on_because_the_clock_was_set_back() {
+    let stage = Stage::new().await;
+    let broker = stage.broker().await;
+    stage.hands.turn(SignedDuration::from_hours(20));
+    lease(&broker, ask(&stage.token())).await.unwrap();
+    stage.publish(&[&ClusterKey::new("second")]);
+    stage.hands.turn(SignedDuration::from_hours(-20));
+    let refusal = lease(&broker, ask(&stage.token())).await.unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::EvidenceInvalid, "{refusal}");
+}
+
+#[tokio::test]
 async fn documents_that_cannot_be_believed_are_refused() {
     let stage = Stage::new().await;
     let broker = stage.broker().await;
