@@ -28,12 +28,14 @@ pub(crate) async fn run(command: Audit, settings: &Settings, printer: &Printer) 
 }
 
 async fn tail(book: &Book, lines: u32, follow: bool, printer: &Printer) -> Result<(), Failure> {
+    // Before the last events are read: with `--lines 0` there is none to go on from.
+    let head = book.head().await.map_err(|error| unreadable(&error))?;
     let entries = book.tail(lines).await.map_err(|error| unreadable(&error))?;
     heading(printer)?;
     for entry in &entries {
         show(entry, printer)?;
     }
-    let mut following = book.follow(entries.last().map_or(0, |last| last.seq));
+    let mut following = book.follow(entries.last().map_or(head.count, |last| last.seq));
     if !follow {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! `countersign explain`: what a request is, which grant decides about it, and why.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufWriter, Write as _};
+use std::io::{self, BufRead, BufWriter, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{Explain, Output};
 use crate::failure::{Exit, Failure};
-use crate::output::Printer;
+use crate::output::{Printer, closed};
 
 /// A line longer than this is no request head.
 const MAX_LINE: u64 = 1024 * 1024;
@@ -104,22 +104,31 @@ pub(crate) fn run(
 fn lines(judge: &Judge<'_>) -> Result<(), Failure> {
     let (mut input, mut output) = (io::stdin().lock(), BufWriter::new(io::stdout().lock()));
     let failed = |error: io::Error| Failure::from_error(Exit::Other, &error);
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if io::Read::take(&mut input, MAX_LINE).read_line(&mut line).map_err(failed)? == 0 {
-            return output.flush().map_err(failed);
-        }
-        if line.trim().is_empty() {
+    let mut line = Vec::new();
+    while next_line(&mut input, &mut line).map_err(failed)? {
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        let answer = match serde_json::from_str(&line) {
-            Ok(question) => judge.answer(&question),
-            Err(error) => Answer::undecided(format!("the line is not a request: {error}")),
+        let question = match serde_json::from_slice(&line) {
+            _ if line.len() as u64 > MAX_LINE => Err(format!("the line is longer than {MAX_LINE} bytes")),
+            read => read.map_err(|error| format!("the line is not a request: {error}")),
         };
+        let answer = question.map_or_else(Answer::undecided, |question| judge.answer(&question));
         let written = serde_json::to_writer(&mut output, &answer).map_err(io::Error::from);
-        written.and_then(|()| output.write_all(b"\n")).map_err(failed)?;
+        written.and_then(|()| output.write_all(b"\n")).map_err(|error| closed(&error))?;
     }
+    output.flush().map_err(|error| closed(&error))
+}
+
+/// Reads the next line into `line`; of one that is too long a byte more than [`MAX_LINE`], and past the rest. Says
+/// whether there was one.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    input.take(MAX_LINE + 1).read_until(b'\n', line)?;
+    if line.len() as u64 > MAX_LINE && line.last() != Some(&b'\n') {
+        input.skip_until(b'\n')?;
+    }
+    Ok(!line.is_empty())
 }
 
 fn header_of(text: &str) -> Result<(String, Values), Failure> {

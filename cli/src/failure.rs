@@ -13,7 +13,7 @@ use crate::args::Output;
 pub(crate) enum Exit {
     /// Anything that has no code of its own.
     Other = 1,
-    /// The command line is wrong (clap's own).
+    /// The config is wrong. (2 is clap's: the command line is.)
     Config = 3,
     /// A network, a time-out, a port that is taken.
     Network = 7,

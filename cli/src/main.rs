@@ -44,23 +44,23 @@ fn clock() -> Clock {
 fn dispatch(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
     let printer = Printer::new(global.output);
     match command {
-        Command::Proxy => run_async(house::proxy(validate::load(global.config())?, clock())),
-        Command::Run(run) => run_async(run::run(run, validate::load(global.config())?, clock())),
+        Command::Proxy => run_async(house::proxy(validate::load(global.config(), &printer)?, clock())),
+        Command::Run(run) => run_async(run::run(run, validate::load(global.config(), &printer)?, clock())),
         Command::Validate(validate) => {
             let file = validate.file.as_deref().unwrap_or_else(|| global.config());
             validate::run(file, validate.strict, &printer).map(|()| ExitCode::SUCCESS)
         }
         Command::Explain(explain) => {
-            let settings = global.config_if_any().map(validate::load).transpose()?;
             let printer = if explain.json { Printer::new(Output::Json) } else { printer };
+            let settings = global.config_if_any().map(|file| validate::load(file, &printer)).transpose()?;
             explain::run(explain, settings.as_ref(), clock().now(), &printer).map(|()| ExitCode::SUCCESS)
         }
         Command::Audit(audit) => {
-            let settings = validate::load(global.config())?;
+            let settings = validate::load(global.config(), &printer)?;
             run_async(async move { audit::run(audit, &settings, &printer).await.map(|()| ExitCode::SUCCESS) })
         }
         Command::Issuer => {
-            let settings = validate::load(global.config())?;
+            let settings = validate::load(global.config(), &printer)?;
             run_async(async move { house::issuer(&settings, clock(), &printer).await.map(|()| ExitCode::SUCCESS) })
         }
         Command::Schema => printer.line(&format!("{:#}", config::schema())).map(|()| ExitCode::SUCCESS),

@@ -41,7 +41,7 @@ impl Printer {
 }
 
 /// Nobody reads on: `countersign audit tail | head`. That is no failure to speak of.
-fn closed(error: &io::Error) -> Failure {
+pub(crate) fn closed(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
         std::process::exit(0);
     }

@@ -25,11 +25,17 @@ pub(crate) fn run(file: &Path, strict: bool, printer: &Printer) -> Result<(), Fa
     }
 }
 
-/// A config for a command that needs one.
-pub(crate) fn load(file: &Path) -> Result<config::Settings, Failure> {
+/// A config for a command that needs one; what there is to say about it goes to stderr.
+pub(crate) fn load(file: &Path, printer: &Printer) -> Result<config::Settings, Failure> {
     let checked = config::check(file, &environment);
     if checked.report.errors > 0 || checked.report.warnings > 0 {
-        eprintln!("{}", checked.report);
+        match printer.output() {
+            Output::Json => {
+                let report = serde_json::to_string(&checked.report);
+                eprintln!("{}", report.map_err(|error| Failure::from_error(Exit::Other, &error))?);
+            }
+            Output::Human => eprintln!("{}", checked.report),
+        }
     }
     let help = format!("countersign validate {}", file.display());
     checked.settings.ok_or_else(|| Failure::new(Exit::Config, "the config cannot be used").help(help))

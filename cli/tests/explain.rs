@@ -10,6 +10,10 @@ const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/cou
 
 /// Answers to lines on stdin.
 fn explained(arguments: &[&str], lines: &[String]) -> Vec<Value> {
+    explained_bytes(arguments, (lines.join("\n") + "\n").into_bytes())
+}
+
+fn explained_bytes(arguments: &[&str], text: Vec<u8>) -> Vec<Value> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
         .args(["explain", "--json"])
         .args(arguments)
@@ -20,8 +24,7 @@ fn explained(arguments: &[&str], lines: &[String]) -> Vec<Value> {
         .spawn()
         .expect("the binary runs");
     let mut input = child.stdin.take().expect("piped");
-    let text = lines.join("\n") + "\n";
-    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()).expect("it reads to the end"));
+    let writer = std::thread::spawn(move || input.write_all(&text).expect("it reads to the end"));
     let output = child.wait_with_output().expect("it ends");
     writer.join().expect("written");
     assert!(output.status.success());
@@ -97,4 +100,49 @@ fn ten_thousand_lines_take_seconds() {
     let answers = explained(&["--config", EXAMPLE], &lines);
     assert_eq!(answers.len(), lines.len());
     assert!(begun.elapsed() < Duration::from_secs(20), "an unoptimised build takes one or two: {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_line_that_is_too_long_or_no_text_has_one_answer_and_the_next_line_its_own() {
+    let good = request("GET", "https://sqs.eu-west-1.amazonaws.com/", &json!({}));
+    let long = request("GET", &format!("https://sqs.eu-west-1.amazonaws.com/{}", "a".repeat(3 << 20)), &json!({}));
+    let lines = [long.as_bytes(), b"\xff\xfe", good.as_bytes()].join(&b'\n');
+    let answers = explained_bytes(&[], lines);
+    assert_eq!(answers.len(), 3);
+    assert!(answers[0]["reason"].as_str().expect("a reason").contains("longer than"), "{}", answers[0]);
+    assert_eq!(answers[1]["call"], Value::Null);
+    assert_eq!(answers[2]["call"]["service"], "sqs");
+}
+
+#[test]
+fn nobody_who_reads_on_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["explain", "--json"])
+        .env_clear()
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().expect("piped");
+    let line = request("GET", "https://sqs.eu-west-1.amazonaws.com/", &json!({})) + "\n";
+    input.write_all(line.as_bytes()).expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+#[test]
+fn with_output_json_a_wrong_config_is_told_in_json_too() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let file = folder.path().join("countersign.yaml");
+    std::fs::write(&file, "version: 1\nbrocker: {}\n").expect("writable");
+    let mut proxy = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let output = proxy.args(["--output", "json", "proxy", "--config"]).arg(&file).output().expect("the binary runs");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    let documents: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(documents[0]["findings"][0]["code"].as_str().map(|code| &code[..2]), Some("E0"), "{said}");
+    assert_eq!(documents[1]["error"]["exit"], 3);
 }
