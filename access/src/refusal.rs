@@ -46,6 +46,8 @@ pub enum RefusalCode {
     RequestMalformed,
     /// A limit was passed.
     RequestTooLarge,
+    /// A limit on what is done at once was reached.
+    ProxyBusy,
     /// A form that is not countersigned yet.
     NotSupported,
     /// The cloud refused to exchange the token for a credential.
@@ -118,6 +120,7 @@ impl RefusalCode {
             Self::PlaceholderAstray => "placeholder-astray",
             Self::RequestMalformed => "request-malformed",
             Self::RequestTooLarge => "request-too-large",
+            Self::ProxyBusy => "proxy-busy",
             Self::NotSupported => "not-supported",
             Self::ExchangeRefused => "exchange-refused",
             Self::ExchangeUnavailable => "exchange-unavailable",
@@ -143,6 +146,7 @@ impl RefusalCode {
             | Self::NotGranted
             | Self::ConditionUnmet
             | Self::ExchangeRefused
+            | Self::ProxyBusy
             | Self::BrokerUnavailable => Fault::Operator,
             Self::ExchangeUnavailable | Self::UpstreamUnavailable | Self::UpstreamTimeout => Fault::Upstream,
         }
@@ -152,9 +156,11 @@ impl RefusalCode {
     /// enough for an SDK's back-off, so it counts as never.
     pub const fn retry(self) -> Retry {
         match self {
-            Self::ExchangeUnavailable | Self::BrokerUnavailable | Self::UpstreamUnavailable | Self::UpstreamTimeout => {
-                Retry::Later
-            }
+            Self::ProxyBusy
+            | Self::ExchangeUnavailable
+            | Self::BrokerUnavailable
+            | Self::UpstreamUnavailable
+            | Self::UpstreamTimeout => Retry::Later,
             Self::EvidenceMissing
             | Self::EvidenceInvalid
             | Self::EvidenceExpired

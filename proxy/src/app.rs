@@ -12,6 +12,7 @@ use serve::Shutdown;
 
 use crate::classify::Classifier;
 use crate::guard::Patience;
+use crate::holding::Holding;
 use crate::identify::TokenFile;
 use crate::ids::RequestIds;
 use crate::ledger::Ledger;
@@ -32,6 +33,7 @@ pub(crate) struct App<L> {
     pub(crate) upstreams: Upstreams,
     pub(crate) reporter: Reporter,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) holding: Holding,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,

@@ -32,6 +32,7 @@ mod pipeline;
 mod aim;
 mod classify;
 mod expect;
+mod holding;
 mod identify;
 mod sign;
 

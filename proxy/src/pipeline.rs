@@ -128,7 +128,7 @@ impl<L: Lessor> Conversation<L> {
         let Placeheld { call, target, check, body_decides } = placeheld;
         entry.target(target.clone());
         let call = entry.call(call);
-        let hold = Hold { limit: app.limits.held_body_bytes, body_decides };
+        let hold = Hold { room: &app.holding, body_decides };
         let proven = prove(&mut head, check, body, hold).await?;
         if body_decides {
             refine_with_body(call, proven.held().map_or(&[], |held| held));

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use crate::accept;
 use crate::app::{App, span};
 use crate::classify::Classifier;
+use crate::holding::Holding;
 use crate::identify::TokenFile;
 use crate::ids::RequestIds;
 use crate::metrics::Metrics;
@@ -114,6 +115,7 @@ impl<L: Lessor> Proxy<L> {
             upstreams: upstreams(ours, address, outbound),
             reporter,
             metrics,
+            holding: Holding::new(ours.limits.held_body_bytes),
             limits: ours.limits.clone(),
             clock,
             shutdown,

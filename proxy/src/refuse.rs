@@ -132,7 +132,7 @@ const fn error_code(code: RefusalCode, dialect: Dialect) -> &'static str {
         C::NotSupported => {
             ["NotImplemented", "UnsupportedOperation", "UnsupportedOperation", "UnsupportedOperationException"]
         }
-        C::ExchangeUnavailable | C::BrokerUnavailable | C::UpstreamUnavailable | C::UpstreamTimeout => {
+        C::ProxyBusy | C::ExchangeUnavailable | C::BrokerUnavailable | C::UpstreamUnavailable | C::UpstreamTimeout => {
             ["ServiceUnavailable", "ServiceUnavailable", "Unavailable", "ServiceUnavailableException"]
         }
     };

@@ -1,21 +1,19 @@
 //! Puts the lease's signature in the place of the placeholder's, on the head and, where it carries one, on the body.
 
 use access::{Call, Credential, Lease, Refusal, RefusalCode};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cloud::aws::body::ResignBody;
 use cloud::aws::chunk::{Framing, Resigner};
 use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{SignError, Signer, countersign};
 use cloud::aws::verify::{Check, Verified};
-use http::header::{EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
-use http_body::Body;
-use http_body_util::BodyExt;
 use jiff::Timestamp;
 
 use crate::body::{RequestBody, Upload};
 use crate::classify::unverified;
+use crate::holding::Holding;
 
 /// A request whose signature is verified, and what is to become of its body.
 #[derive(Debug)]
@@ -34,17 +32,17 @@ enum ProvenBody {
     Held(Bytes),
 }
 
-/// When a body is held instead of streamed, and how much of it.
+/// When a body is held instead of streamed, and where.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Hold {
-    pub(crate) limit: usize,
+pub(crate) struct Hold<'a> {
+    pub(crate) room: &'a Holding,
     /// The body says what the call is, so it is read whatever the head declares of it.
     pub(crate) body_decides: bool,
 }
 
 /// Finishes the verification of a request. A body is read only where it says what the call is, or where its hash is
 /// needed and the head does not say it.
-pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hold) -> Result<Proven, Refusal> {
+pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hold<'_>) -> Result<Proven, Refusal> {
     match check {
         Check::Verified(verified) => {
             let declared = Payload::declared(&head.headers).map_err(|error| unverified(&error.into()))?;
@@ -52,7 +50,7 @@ pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hol
             let payload = declared.ok_or_else(|| unverified(&cloud::aws::verify::VerifyError::Mismatch))?;
             let body = match (how.body_decides, payload) {
                 (false, _) => ProvenBody::Streamed(body),
-                (true, Payload::Hash(_) | Payload::Unsigned) => ProvenBody::Held(hold(head, body, how.limit).await?),
+                (true, Payload::Hash(_) | Payload::Unsigned) => ProvenBody::Held(how.room.whole(head, body).await?),
                 (true, Payload::UnsignedTrailer | Payload::SignedChunks | Payload::SignedChunksTrailer) => {
                     return Err(framed_form());
                 }
@@ -60,7 +58,7 @@ pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hol
             Ok(Proven { verified, payload, body })
         }
         Check::Pending(pending) => {
-            let held = hold(head, body, how.limit).await?;
+            let held = how.room.whole(head, body).await?;
             let payload = Payload::of(&held);
             let verified = pending.finish(&payload).map_err(|error| unverified(&error))?;
             Ok(Proven { verified, payload, body: ProvenBody::Held(held) })
@@ -131,41 +129,6 @@ impl Signed {
 #[derive(Debug, thiserror::Error)]
 #[error("the call names no region and service to sign for")]
 struct NoScope;
-
-/// The whole body, and a head that says so: the program was told to go on by our reading, and the destination gets head
-/// and body together.
-async fn hold(head: &mut Parts, body: Upload, limit: usize) -> Result<Bytes, Refusal> {
-    let held = read_whole(body.ungated(), limit).await?;
-    head.headers.remove(EXPECT);
-    head.headers.remove(TRANSFER_ENCODING);
-    Ok(held)
-}
-
-async fn read_whole(mut body: Upload, limit: usize) -> Result<Bytes, Refusal> {
-    let too_large = || {
-        Refusal::new(
-            RefusalCode::RequestTooLarge,
-            format!("a body that has to be hashed or read here may have {limit} bytes"),
-        )
-        .help("let the client send the payload's hash, or raise `proxy.limits.held_body`")
-    };
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
-    }
-    let mut held = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let broken = |_| Refusal::new(RefusalCode::RequestMalformed, "the request's body ended early");
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        if held.is_empty() && body.is_end_stream() && data.len() <= limit {
-            return Ok(data); // all of it in one piece: nothing is copied
-        }
-        if held.len() + data.len() > limit {
-            return Err(too_large());
-        }
-        held.extend_from_slice(&data);
-    }
-    Ok(held.freeze())
-}
 
 fn unsigned(error: &SignError) -> Refusal {
     use cloud::aws::strip::StripError;
