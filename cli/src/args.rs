@@ -8,6 +8,8 @@ use broker::audit::Head;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use crate::complete;
+
 /// Your program makes its cloud calls; Countersign signs them. No cloud secret ever reaches the program.
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, max_term_width = 120, disable_help_subcommand = true)]
@@ -33,7 +35,7 @@ pub(crate) struct Global {
 }
 
 /// The config file if none is named.
-const CONFIG: &str = "countersign.yaml";
+pub(crate) const CONFIG: &str = "countersign.yaml";
 
 impl Global {
     /// The config file: the one that was named, or the usual one.
@@ -87,7 +89,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Whose placeholder is the default one
-    #[arg(long, value_name = "TARGET", value_parser = target)]
+    #[arg(long, value_name = "TARGET", value_parser = target, add = complete::targets())]
     pub(crate) target: Option<TargetName>,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
@@ -120,10 +122,10 @@ pub(crate) struct Explain {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
     /// Decide for a caller from this source; every source in turn if not given
-    #[arg(long, value_name = "SOURCE", value_parser = source)]
+    #[arg(long, value_name = "SOURCE", value_parser = source, add = complete::sources())]
     pub(crate) from: Option<SourceName>,
     /// Decide for this target; every target in turn if not given
-    #[arg(long, value_name = "TARGET", value_parser = target)]
+    #[arg(long, value_name = "TARGET", value_parser = target, add = complete::targets())]
     pub(crate) to: Option<TargetName>,
     /// Decide as if it were then (RFC 3339); now if not given
     #[arg(long, value_name = "TIME")]
@@ -171,7 +173,7 @@ pub(crate) struct Search {
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub(crate) caller: Option<Pattern>,
     /// The target
-    #[arg(long, value_name = "TARGET", value_parser = target)]
+    #[arg(long, value_name = "TARGET", value_parser = target, add = complete::targets())]
     pub(crate) target: Option<TargetName>,
     /// The kind of event, or its first part: `lease.refused`, `call`
     #[arg(long, value_name = "KIND")]

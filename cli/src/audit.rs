@@ -64,7 +64,7 @@ async fn find(book: &Book, search: Search, printer: &Printer) -> Result<(), Fail
         show(entry, printer)?;
     }
     if let Some(next) = page.next {
-        printer.note(&format!("there are more: --before {next}"));
+        printer.more(next);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The wiring: one config → a broker, a lease cache in front of it, a proxy in front of that, and the issuer's documents.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,15 @@ use crate::output::Printer;
 /// Clouds fetch two documents now and then; more connections than this are not theirs.
 const ISSUER_CONNECTIONS: usize = 256;
 
+/// Whether this process has to serve the issuer's documents itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IssuerDuty {
+    /// Yes: clouds look for them at this address.
+    Always,
+    /// Unless the address is taken: `run` stands beside a `proxy`, or another `run`, on the same store, which has the same keys.
+    UnlessTaken,
+}
+
 /// A sidecar with its embedded broker, sockets bound, files written.
 pub(crate) struct House {
     proxy: Proxy<Broker>,
@@ -26,10 +36,15 @@ pub(crate) struct House {
 
 impl House {
     /// Opens everything; what programs have in their environment already is `inherited`.
-    pub(crate) async fn open(settings: &Settings, clock: Clock, inherited: Inherited) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        settings: &Settings,
+        clock: Clock,
+        (inherited, duty): (Inherited, IssuerDuty),
+    ) -> Result<Self, Failure> {
         let shutdown = Shutdown::new();
         let lessor = Arc::new(open_broker(settings, clock.clone()).await?);
-        serve_issuer(settings, &lessor, &shutdown).await?;
+        serve_issuer(settings, &lessor, (&shutdown, duty)).await?;
+        keep_keys_rotating(&lessor, &shutdown);
         let leases = Arc::new(Leases::new(lessor.clone(), clock.clone(), shutdown.clone()));
         let others =
             settings.endpoints.patterns().filter_map(|pattern| Host::parse(pattern.trim_start_matches("*.")).ok());
@@ -57,11 +72,10 @@ impl House {
 }
 
 /// `countersign proxy`: runs until a signal.
-pub(crate) async fn proxy(settings: Settings, clock: Clock) -> Result<ExitCode, Failure> {
-    let house = House::open(&settings, clock, |_| None).await?;
+pub(crate) async fn proxy(settings: Settings, clock: Clock, printer: &Printer) -> Result<ExitCode, Failure> {
+    let house = House::open(&settings, clock, (|_| None, IssuerDuty::Always)).await?;
     let environment = settings.proxy.directory.join("program.env");
-    eprintln!("countersign: proxy on http://{}", house.proxy().local_addr());
-    eprintln!("countersign: programs need the variables in {}", environment.display());
+    printer.started(&house.proxy().local_addr().to_string(), &environment);
     let signals = tokio::spawn(serve::signals(house.shutdown()));
     let drained = house.run().await;
     signals.abort();
@@ -90,14 +104,31 @@ async fn open_broker(settings: &Settings, clock: Clock) -> Result<Broker, Failur
     Broker::open(settings, clock).await.map_err(|error| Failure::from_error(Exit::Other, &error))
 }
 
-/// Serves discovery and JWKS, and keeps the signing keys rotating, until the shutdown begins.
-async fn serve_issuer(settings: &Settings, broker: &Arc<Broker>, shutdown: &Shutdown) -> Result<(), Failure> {
+/// Serves discovery and JWKS until the shutdown begins.
+async fn serve_issuer(
+    settings: &Settings,
+    broker: &Arc<Broker>,
+    (shutdown, duty): (&Shutdown, IssuerDuty),
+) -> Result<(), Failure> {
     let tls =
         settings.broker.tls.as_ref().map(|files| serve::server_config(&files.certificate, &files.key)).transpose();
     let tls = tls.map_err(|error| Failure::from_error(Exit::Config, &error))?;
-    let listener = Listener::bind(settings.broker.listen, ISSUER_CONNECTIONS).await;
-    let listener = listener.map_err(|error| Failure::from_error(Exit::Network, &error))?;
+    let listener = match Listener::bind(settings.broker.listen, ISSUER_CONNECTIONS).await {
+        Err(error) if duty == IssuerDuty::UnlessTaken && error.source.kind() == ErrorKind::AddrInUse => {
+            tracing::info!(address = %error.address, "the issuer's address is taken; its documents are left to whoever listens there");
+            return Ok(());
+        }
+        bound => bound.map_err(|error| {
+            Failure::from_error(Exit::Network, &error)
+                .help("is another `countersign proxy` running? `broker.listen` says the address")
+        })?,
+    };
     shutdown.spawn(serve::router(listener, issuer::routes(&broker.issuer()), tls, shutdown.clone()));
+    Ok(())
+}
+
+/// Keeps the signing keys rotating until the shutdown begins.
+fn keep_keys_rotating(broker: &Arc<Broker>, shutdown: &Shutdown) {
     let (broker, stopping) = (broker.clone(), shutdown.clone());
     shutdown.spawn(async move {
         tokio::select! {
@@ -105,7 +136,6 @@ async fn serve_issuer(settings: &Settings, broker: &Arc<Broker>, shutdown: &Shut
             () = stopping.begun() => {}
         }
     });
-    Ok(())
 }
 
 fn cannot_start(error: &proxy::BindError) -> Failure {

@@ -1,6 +1,7 @@
 //! The one binary, `countersign`: wires a role together and runs it.
 
 mod args;
+mod complete;
 mod failure;
 mod output;
 
@@ -44,7 +45,7 @@ fn clock() -> Clock {
 fn dispatch(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
     let printer = Printer::new(global.output);
     match command {
-        Command::Proxy => run_async(house::proxy(validate::load(global.config(), &printer)?, clock())),
+        Command::Proxy => run_async(house::proxy(validate::load(global.config(), &printer)?, clock(), &printer)),
         Command::Run(run) => run_async(run::run(run, validate::load(global.config(), &printer)?, clock())),
         Command::Validate(validate) => {
             let file = validate.file.as_deref().unwrap_or_else(|| global.config());

@@ -1,8 +1,10 @@
 //! Printing: stdout carries only what was asked for, stderr everything else.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::args::Output;
 use crate::failure::{Exit, Failure};
@@ -32,10 +34,25 @@ impl Printer {
         self.line(&text)
     }
 
-    /// Something by the way, for a person: on stderr, and only if a person reads.
-    pub(crate) fn note(&self, text: &str) {
-        if self.0 == Output::Human {
-            eprintln!("{text}");
+    /// Says, on stderr, where a server listens and what its programs need.
+    pub(crate) fn started(&self, address: &str, environment: &Path) {
+        let environment = environment.display();
+        match self.0 {
+            Output::Human => eprintln!(
+                "countersign: proxy on http://{address}\ncountersign: programs need the variables in {environment}"
+            ),
+            Output::Json => eprintln!(
+                "{}",
+                json!({ "schema": "countersign.started/v1", "proxy": format!("http://{address}"), "environment": environment.to_string() })
+            ),
+        }
+    }
+
+    /// Says, on stderr, that a list goes on, and from where.
+    pub(crate) fn more(&self, before: u64) {
+        match self.0 {
+            Output::Human => eprintln!("there are more: --before {before}"),
+            Output::Json => eprintln!("{}", json!({ "schema": "countersign.more/v1", "before": before })),
         }
     }
 }

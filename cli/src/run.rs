@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::args::Run;
 use crate::child;
 use crate::failure::{Exit, Failure};
-use crate::house::{AFTER_THE_COMMAND, House};
+use crate::house::{AFTER_THE_COMMAND, House, IssuerDuty};
 
 /// What the command must not inherit: other credentials, which SDKs would prefer to placeholders or which would leak into
 /// the command, and another proxy for everything.
@@ -45,7 +45,7 @@ pub(crate) async fn run(run: Run, mut settings: Settings, clock: Clock) -> Resul
         }
         settings.proxy.default_target = Some(target);
     }
-    let house = House::open(&settings, clock, |name| std::env::var_os(name)).await?;
+    let house = House::open(&settings, clock, (|name| std::env::var_os(name), IssuerDuty::UnlessTaken)).await?;
     let variables = variables(&house);
     let running = child::start(&run.command, &variables, &REMOVED)?;
     let shutdown = house.shutdown();

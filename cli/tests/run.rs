@@ -108,3 +108,28 @@ fn a_second_request_to_end_kills_a_command_that_does_not_listen() {
     };
     assert_eq!(status.code(), Some(128 + 9));
 }
+
+#[test]
+fn a_run_stands_beside_whoever_serves_the_issuers_documents_already() {
+    let folder = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let config = CONFIG.replace("127.0.0.1:0", &address);
+    std::fs::write(folder.path().join("countersign.yaml"), config).expect("writable");
+    assert_eq!(ended(&mut run(folder.path(), &["true"])).status.code(), Some(0));
+
+    let mut proxy = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let output = ended(proxy.arg("proxy").current_dir(folder.path()).env_clear());
+    assert_eq!(output.status.code(), Some(7), "a proxy has to serve them");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("help: is another `countersign proxy` running?"));
+}
+
+#[test]
+fn names_of_the_config_are_completed() {
+    let folder = folder();
+    let mut complete = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    complete.args(["--", "countersign", "run", "--target", ""]).current_dir(folder.path()).env_clear();
+    complete.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "3").env("_CLAP_IFS", "\n");
+    let offered = String::from_utf8(ended(&mut complete).stdout).expect("UTF-8");
+    assert!(offered.lines().any(|line| line == "receipts"), "{offered}");
+}
