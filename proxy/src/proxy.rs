@@ -33,7 +33,7 @@ const ALPN: [&[u8]; 1] = [b"http/1.1"];
 /// What a proxy is made of besides its settings.
 #[derive(Debug)]
 pub struct Parts<L> {
-    /// Certifies intercepted hosts; see [`crate::authority`].
+    /// Certifies intercepted hosts; see [`crate::authority()`].
     pub root: Root,
     /// Who lends, and hears what was done.
     pub lessor: Arc<L>,
