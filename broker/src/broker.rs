@@ -175,9 +175,7 @@ impl Broker {
         let events: Vec<_> = events.into_iter().collect();
         let mut writing = self.store.write().await?;
         let mut pen = Pen::take(&mut writing, self.clock.now()).await?;
-        for event in events {
-            pen.write(&mut writing, event).await?;
-        }
+        pen.write_all(&mut writing, events).await?;
         writing.commit().await?;
         Ok(())
     }

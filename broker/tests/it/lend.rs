@@ -360,6 +360,22 @@ async fn records_are_kept_all_or_none() {
 }
 
 #[tokio::test]
+async fn records_that_fill_several_statements_are_one_chain_in_their_order() {
+    let stage = Stage::new().await;
+    let broker = stage.broker().await;
+    let before = broker.book().head().await.unwrap().count;
+    let records: Vec<_> = (0..300).map(|n| crate::audit::record(n, "s3:GetObject")).collect();
+    let ids: Vec<_> = records.iter().map(|record| record.id.to_string()).collect();
+    broker.report(records).await.unwrap();
+    let book = broker.book();
+    assert!(matches!(book.verify(None).await.unwrap(), Verdict::Verified(head) if head.count == before + 300));
+    for (entry, id) in book.tail(300).await.unwrap().iter().zip(&ids) {
+        let What::CallCountersigned(record) = &entry.event.what else { panic!("{entry:?}") };
+        assert_eq!(record.id.to_string(), *id);
+    }
+}
+
+#[tokio::test]
 async fn two_brokers_on_one_store_write_one_chain_without_gaps() {
     let stage = Stage::new().await;
     let (one, other) = tokio::join!(stage.broker(), stage.broker());
