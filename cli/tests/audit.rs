@@ -4,17 +4,7 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const CONFIG: &str = "\
-version: 1
-realm: test
-sources:
-  pods: { kind: kubernetes/service-account, issuer: https://cluster.test, match: { namespace: shop } }
-targets:
-  receipts: { kind: aws/s3, role: 'arn:aws:iam::123456789012:role/receipts', region: eu-central-1 }
-grants:
-  - { name: pods-read-receipts, from: pods, to: receipts, allow: ['s3:Get*'] }
-broker: { store: state/broker.db, issuer: https://id.acme.test }
-";
+const CONFIG: &str = include_str!("countersign.yaml");
 
 #[test]
 fn following_with_no_last_lines_does_not_begin_at_the_first_event() {

@@ -7,18 +7,7 @@ use std::process::{Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-const CONFIG: &str = "\
-version: 1
-realm: test
-sources:
-  pods: { kind: kubernetes/service-account, issuer: https://cluster.test, match: { namespace: shop } }
-targets:
-  receipts: { kind: aws/s3, role: 'arn:aws:iam::123456789012:role/receipts', region: eu-central-1 }
-grants:
-  - { name: pods-read-receipts, from: pods, to: receipts, allow: ['s3:Get*'] }
-proxy: { directory: state/proxy, token_file: state/token }
-broker: { store: state/broker.db, issuer: https://id.acme.test, listen: '127.0.0.1:0' }
-";
+const CONFIG: &str = include_str!("countersign.yaml");
 
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary directory");
