@@ -7,6 +7,7 @@ use aws_lc_rs::{digest, hmac};
 use bytes::Bytes;
 use cloud::aws::chain::Chain;
 use cloud::aws::chunk::{Framing, Resigner};
+use cloud::aws::form::Form;
 use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{Signed, Signer, countersign};
@@ -52,7 +53,7 @@ fn credential() -> AwsCredential {
 }
 
 fn signed(parts: &mut Parts, payload: &Payload, keys: &SigningKeys) -> Signed {
-    let signer = Signer { credential: &credential(), keys, region: "eu-central-1", service: "s3" };
+    let signer = Signer { form: Form::Header, credential: &credential(), keys, region: "eu-central-1", service: "s3" };
     countersign(parts, payload, &signer, now()).expect("it signs")
 }
 
@@ -66,7 +67,8 @@ fn start(keys: &SigningKeys) -> (Chain, Framing) {
 fn bench(criterion: &mut Criterion) {
     let keys = SigningKeys::new();
     let credential = credential();
-    let signer = Signer { credential: &credential, keys: &keys, region: "eu-central-1", service: "s3" };
+    let signer =
+        Signer { form: Form::Header, credential: &credential, keys: &keys, region: "eu-central-1", service: "s3" };
     criterion.bench_function("countersign a head", |bencher| {
         bencher.iter_batched_ref(
             || head("UNSIGNED-PAYLOAD"),

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use cloud::aws::authorization;
 use cloud::aws::body::{ResignBody, ResignError};
 use cloud::aws::chunk::{ChunkError, Framing, MAX_CHUNK, Resigner};
+use cloud::aws::form::Form;
 use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{Signer, countersign};
@@ -154,7 +155,8 @@ fn countersigned(mut parts: Parts) -> (Resigner, String) {
         session_token: Secret::new("token".to_owned()),
         expires: now,
     };
-    let signer = Signer { credential: &credential, keys: &keys, region: "us-east-1", service: "s3" };
+    let signer =
+        Signer { form: Form::Header, credential: &credential, keys: &keys, region: "us-east-1", service: "s3" };
     let signed = countersign(&mut parts, &payload, &signer, now).unwrap();
     let seed = signed.signature().as_str().to_owned();
     assert!(parts.headers["authorization"].to_str().unwrap().ends_with(&seed));

@@ -20,6 +20,7 @@ use access::{AwsCredential, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloud::aws::authorization;
+use cloud::aws::form::Form;
 use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{Signer, countersign};
@@ -185,7 +186,8 @@ fn through(case: &Case, mut parts: Parts, keys: &SigningKeys) -> Parts {
         session_token: Secret::new(TOKEN.to_owned()),
         expires: at,
     };
-    let signer = Signer { credential: &credential, keys, region: case.region, service: case.service };
+    let signer =
+        Signer { form: Form::Header, credential: &credential, keys, region: case.region, service: case.service };
     countersign(&mut parts, &payload, &signer, at).unwrap_or_else(|error| panic!("{error}\n{case:#?}"));
     parts
 }

@@ -7,6 +7,7 @@ use access::{AwsCredential, Secret};
 use bytes::Bytes;
 use cloud::aws::chain::Chain;
 use cloud::aws::chunk::{Framing, MAX_CHUNK, Resigner};
+use cloud::aws::form::Form;
 use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{Signer, countersign};
@@ -29,7 +30,7 @@ static START: LazyLock<(Chain, Framing)> = LazyLock::new(|| {
         session_token: Secret::new("token".into()),
         expires: Timestamp::MAX,
     };
-    let signer = Signer { credential: &credential, keys: &SigningKeys::new(), region: "us-east-1", service: "s3" };
+    let signer = Signer { form: Form::Header, credential: &credential, keys: &SigningKeys::new(), region: "us-east-1", service: "s3" };
     let signed = countersign(&mut parts, &Payload::SignedChunks, &signer, Timestamp::UNIX_EPOCH).expect("it signs");
     let framing = Framing::declared(&parts.headers, &Payload::SignedChunks).expect("declared").expect("signed chunks");
     (signed.into_chain(), framing)

@@ -19,7 +19,6 @@ use crate::holding::Holding;
 #[derive(Debug)]
 pub(crate) struct Proven {
     verified: Verified,
-    payload: Payload,
     body: ProvenBody,
 }
 
@@ -45,23 +44,20 @@ pub(crate) struct Hold<'a> {
 pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hold<'_>) -> Result<Proven, Refusal> {
     match check {
         Check::Verified(verified) => {
-            let declared = Payload::declared(&head.headers).map_err(|error| unverified(&error.into()))?;
-            // Without a declaration the check would have waited for the body.
-            let payload = declared.ok_or_else(|| unverified(&cloud::aws::verify::VerifyError::Mismatch))?;
-            let body = match (how.body_decides, payload) {
+            let body = match (how.body_decides, verified.payload()) {
                 (false, _) => ProvenBody::Streamed(body),
                 (true, Payload::Hash(_) | Payload::Unsigned) => ProvenBody::Held(how.room.whole(head, body).await?),
                 (true, Payload::UnsignedTrailer | Payload::SignedChunks | Payload::SignedChunksTrailer) => {
                     return Err(framed_form());
                 }
             };
-            Ok(Proven { verified, payload, body })
+            Ok(Proven { verified, body })
         }
         Check::Pending(pending) => {
             let held = how.room.whole(head, body).await?;
             let payload = Payload::of(&held);
             let verified = pending.finish(&payload).map_err(|error| unverified(&error))?;
-            Ok(Proven { verified, payload, body: ProvenBody::Held(held) })
+            Ok(Proven { verified, body: ProvenBody::Held(held) })
         }
     }
 }
@@ -83,13 +79,14 @@ pub(crate) struct By<'a> {
 
 /// Puts the lease's signature on a proven call. The head is final then; the body is made by what comes back.
 pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By<'_>) -> Result<Signed, Refusal> {
-    let Proven { verified, payload, body } = proven;
+    let Proven { verified, body } = proven;
+    let payload = *verified.payload();
     let Credential::Aws(credential) = by.lease.credential();
     let malformed = |error: &dyn std::error::Error| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
     let scope = call.and_then(|call| Some((call.region.as_deref()?, call.service.as_str())));
     let (region, service) = scope.ok_or_else(|| malformed(&NoScope))?;
     let framing = Framing::declared(&head.headers, &payload).map_err(|error| malformed(&error))?;
-    let signer = Signer { credential, keys: by.keys, region, service };
+    let signer = Signer { form: verified.form(), credential, keys: by.keys, region, service };
     let signed = countersign(head, &payload, &signer, by.now).map_err(|error| unsigned(&error))?;
     let resigner = framing.map(|framing| Resigner::new(verified.into_chain(), signed.into_chain(), framing));
     Ok(Signed { body, resigner })

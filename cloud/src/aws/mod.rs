@@ -3,6 +3,7 @@
 pub mod authorization;
 pub mod credentialing;
 pub mod endpoints;
+pub mod form;
 pub mod partition;
 pub mod recognise;
 

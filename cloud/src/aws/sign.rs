@@ -11,6 +11,7 @@ use super::canonical::{Canonical, Headers, Line};
 use super::chain::Chain;
 use super::date::AmzDate;
 use super::digest::HexDigest;
+use super::form::Form;
 use super::host::{self, HostError};
 use super::key::SigningKeys;
 use super::payload::{CONTENT_SHA256, Payload};
@@ -20,6 +21,8 @@ use super::uri::{self, MalformedEscape, PathRule, Spelling};
 /// With what to sign, and for where.
 #[derive(Debug, Clone, Copy)]
 pub struct Signer<'a> {
+    /// Where the client's signature stands, and the new one will.
+    pub form: Form,
     /// The credential of the lease.
     pub credential: &'a AwsCredential,
     /// The keys derived so far.
@@ -85,6 +88,12 @@ pub enum SignError {
 /// is the known trap: a space to some, a plus to others). Paths of services other than S3 stay: there the signature
 /// covers the wire form itself.
 pub fn countersign(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestamp) -> Result<Signed, SignError> {
+    match by.form {
+        Form::Header => in_header(parts, payload, by, at),
+    }
+}
+
+fn in_header(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestamp) -> Result<Signed, SignError> {
     let host = host::canonical(parts)?;
     let client = strip::strip(&mut parts.headers)?;
     let date = AmzDate::new(at);
@@ -207,7 +216,7 @@ mod tests {
 
     fn sign(parts: &mut Parts, service: &str) -> Result<Signed, SignError> {
         let (credential, keys) = (credential(), SigningKeys::new());
-        let signer = Signer { credential: &credential, keys: &keys, region: "us-east-1", service };
+        let signer = Signer { form: Form::Header, credential: &credential, keys: &keys, region: "us-east-1", service };
         countersign(parts, &Payload::Unsigned, &signer, "2026-07-05T12:00:00Z".parse().unwrap())
     }
 

@@ -12,6 +12,7 @@ use super::authorization::{self, Scope};
 use super::canonical::{Canonical, Line};
 use super::date::AmzDate;
 use super::digest::HexDigest;
+use super::form::Form;
 use super::key::{SigningKey, SigningKeys};
 use super::payload::Payload;
 use super::sign::{Signer, countersign};
@@ -139,7 +140,13 @@ fn requests_with_a_token_are_countersigned_as_published() {
             expires: "2015-08-30T13:00:00Z".parse().unwrap(),
         };
         let keys = SigningKeys::new();
-        let signer = Signer { credential: &credential, keys: &keys, region: SCOPE.region, service: SCOPE.service };
+        let signer = Signer {
+            form: Form::Header,
+            credential: &credential,
+            keys: &keys,
+            region: SCOPE.region,
+            service: SCOPE.service,
+        };
         let mut parts = case.parts().unwrap();
         let at = "2015-08-30T12:36:00Z".parse().unwrap();
         countersign(&mut parts, &Payload::of(case.body.as_bytes()), &signer, at).unwrap();

@@ -12,6 +12,7 @@ use super::canonical::{Canonical, Headers, Line};
 use super::chain::Chain;
 use super::date::AmzDate;
 use super::digest::HexDigest;
+use super::form::Form;
 use super::host::{self, HostError};
 use super::key::SigningKey;
 use super::payload::{Payload, PayloadError};
@@ -64,6 +65,7 @@ pub enum Check {
 
 /// A verification that waits for the body's hash.
 pub struct Pending {
+    form: Form,
     claimed: HexDigest,
     key: Arc<SigningKey>,
     date: AmzDate,
@@ -73,10 +75,22 @@ pub struct Pending {
 /// Proof that the head was signed with the placeholder's secret, recently, as it was received.
 #[derive(Debug)]
 pub struct Verified {
+    form: Form,
+    payload: Payload,
     chain: Chain,
 }
 
 impl Verified {
+    /// Where the signature stood.
+    pub const fn form(&self) -> Form {
+        self.form
+    }
+
+    /// What the signature says of the body.
+    pub const fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
     /// For a body with signed chunks: the chain that begins at the client's signature.
     pub fn into_chain(self) -> Chain {
         self.chain
@@ -102,7 +116,7 @@ pub fn check(
     covers(parts, claim)?;
     let payload = Payload::declared(&parts.headers)?;
     let claimed = HexDigest::parse(claim.signature.as_bytes()).ok_or(VerifyError::Mismatch)?;
-    let pending = Pending { claimed, key, date, readings: readings(parts, claim)? };
+    let pending = Pending { form: Form::Header, claimed, key, date, readings: readings(parts, claim)? };
     match payload {
         Some(payload) => pending.finish(&payload).map(Check::Verified),
         None => Ok(Check::Pending(pending)),
@@ -112,11 +126,11 @@ pub fn check(
 impl Pending {
     /// Finishes with the body's hash ([`Payload::of`]).
     pub fn finish(self, payload: &Payload) -> Result<Verified, VerifyError> {
-        let Self { claimed, key, date, readings } = self;
+        let Self { form, claimed, key, date, readings } = self;
         for canonical in readings {
             let signature = key.sign_request(&date, &canonical.hash(payload.as_str()));
             if signature.matches(&claimed) {
-                return Ok(Verified { chain: Chain::new(key, date, signature) });
+                return Ok(Verified { form, payload: *payload, chain: Chain::new(key, date, signature) });
             }
         }
         Err(VerifyError::Mismatch)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::{AwsCredential, Secret};
+use cloud::aws::form::Form;
 use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{Signer, countersign};
@@ -82,8 +83,13 @@ impl<'a> Signed<'a> {
         };
         let declared = Payload::declared(&parts.headers).unwrap();
         let payload = declared.unwrap_or_else(|| Payload::of(self.body));
-        let signer =
-            Signer { credential: &credential, keys: &SigningKeys::new(), region: "us-east-1", service: self.service };
+        let signer = Signer {
+            form: Form::Header,
+            credential: &credential,
+            keys: &SigningKeys::new(),
+            region: "us-east-1",
+            service: self.service,
+        };
         countersign(&mut parts, &payload, &signer, self.at).unwrap();
         let mut head = format!("{} {before}{} HTTP/1.1\r\n", parts.method, parts.uri);
         for (name, value) in &parts.headers {
