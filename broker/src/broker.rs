@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Call, Caller, Clock, Context, Credential, Denial, Lease, LeaseId, Permit, Reason, Record, Refusal};
+use access::{
+    AwsCredential, Call, Caller, Clock, Context, Credential, Denial, Lease, LeaseId, Permit, Reason, Record, Refusal,
+};
 use access::{RefusalCode, Rules, decide};
 use config::Settings;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lease::{Ask, Lessor, ReportError};
+use uuid::Uuid;
 
 use crate::audit::{AuditError, Book, CallerSeen, LeaseIssued, LeaseRefused, NearMiss, Pen, What};
 use crate::exchange::Exchange;
@@ -60,7 +63,7 @@ impl Broker {
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, OpenError> {
         let roots = Roots::of_the_system();
         let sources = Sources::new(&settings.sources, &roots)?;
-        let exchange = Exchange::new(settings, &roots).map_err(OpenError::Exchange)?;
+        let exchange = Exchange::new(settings, &roots, clock.clone()).map_err(OpenError::Exchange)?;
         let store = Store::open(&settings.broker.store).await?;
         let tokens = Tokens::open(store.clone(), (&settings.realm, &settings.broker), clock.clone()).await?;
         Ok(Self { clock, rules: settings.rules.clone(), store, sources, tokens: Arc::new(tokens), exchange })
@@ -106,15 +109,37 @@ impl Broker {
             near: Vec::new(),
             refusal: refusal.about(&*caller.subject),
         };
-        let minted = self.tokens.mint(&permit, now).map_err(|error| known(unsigned(&error)))?;
         let session = self.tokens.session_name(&caller);
-        let credential = self.exchange.credential(&permit, &session, &minted.token).await.map_err(known)?;
+        let (credential, token) = self.exchange(&permit, &session, now).await.map_err(known)?;
         let lease = Lease::new(LeaseId::new(new_id(now)), permit, Credential::Aws(credential), now);
         if !lease.is_live(self.clock.now()) {
             return Err(known(ended(&lease)));
         }
-        self.write_down(ask, &lease, (session, minted.id)).await.map_err(|error| known(unwritten(&error)))?;
+        self.write_down(ask, &lease, (session, token)).await.map_err(|error| known(unwritten(&error)))?;
         Ok(lease)
+    }
+
+    /// Our token for a credential. A cloud reads the token by its own clock: where a refusal shows that it is not ours,
+    /// it is asked once more with a token of its time.
+    async fn exchange(&self, permit: &Permit, session: &str, now: Timestamp) -> Result<(AwsCredential, Uuid), Refusal> {
+        let ahead = self.exchange.ahead();
+        match self.exchange_at(permit, session, (now, ahead)).await {
+            Err(refusal) if refusal.code == RefusalCode::ExchangeRefused && self.exchange.ahead() != ahead => {
+                self.exchange_at(permit, session, (now, self.exchange.ahead())).await
+            }
+            exchanged => exchanged,
+        }
+    }
+
+    async fn exchange_at(
+        &self,
+        permit: &Permit,
+        session: &str,
+        (now, ahead): (Timestamp, SignedDuration),
+    ) -> Result<(AwsCredential, Uuid), Refusal> {
+        let minted = self.tokens.mint(permit, now, ahead).map_err(|error| unsigned(&error))?;
+        let credential = self.exchange.credential(permit, session, &minted.token).await?;
+        Ok((credential, minted.id))
     }
 
     fn decide(&self, caller: &Arc<Caller>, ask: &Ask, now: Timestamp) -> Result<Permit, Declined> {
@@ -127,12 +152,7 @@ impl Broker {
     }
 
     /// The lease and its event, both or neither.
-    async fn write_down(
-        &self,
-        ask: &Ask,
-        lease: &Lease,
-        (session, token): (String, uuid::Uuid),
-    ) -> Result<(), AuditError> {
+    async fn write_down(&self, ask: &Ask, lease: &Lease, (session, token): (String, Uuid)) -> Result<(), AuditError> {
         let Credential::Aws(credential) = lease.credential();
         let permit = lease.permit();
         let event = LeaseIssued {

@@ -2,11 +2,13 @@
 
 mod advice;
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use access::{AwsCredential, Permit, Refusal, RefusalCode, Secret};
+use access::{AwsCredential, Clock, Permit, Refusal, RefusalCode, Secret};
 use cloud::aws::exchange::{self as sts, ExchangeError};
 use cloud::aws::policy::{PolicyError, SessionPolicy};
+use cloud::aws::skew;
 use cloud::aws::sts_answer::AnswerError as StsAnswerError;
 use config::{Endpoints, Settings};
 use http::header::{HOST, HeaderValue};
@@ -37,6 +39,9 @@ pub(crate) struct Exchange {
     endpoints: Endpoints,
     issuer: String,
     audience: String,
+    clock: Clock,
+    /// Seconds that the clock of STS is ahead of ours.
+    ahead: AtomicI64,
 }
 
 /// No credential.
@@ -64,13 +69,21 @@ enum ExchangeFailed {
 
 impl Exchange {
     /// Gets ready to ask; STS may be elsewhere (`endpoints`), and other roots may count (`upstream_roots`).
-    pub(crate) fn new(settings: &Settings, roots: &Roots) -> Result<Self, OutboundError> {
+    pub(crate) fn new(settings: &Settings, roots: &Roots, clock: Clock) -> Result<Self, OutboundError> {
         Ok(Self {
             client: roots.client(settings.proxy.upstream_roots.as_deref())?,
             endpoints: settings.endpoints.clone(),
             issuer: issuer_name(&settings.broker.issuer),
             audience: settings.broker.aws_audience.clone(),
+            clock,
+            ahead: AtomicI64::new(0),
         })
+    }
+
+    /// How far the clock of STS is ahead of ours, as its last answer had it; zero where that does no harm. STS reads
+    /// tokens by its own clock.
+    pub(crate) fn ahead(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed))
     }
 
     /// Exchanges a token for a credential of the permit's role, no wider than its grant and target.
@@ -142,8 +155,13 @@ impl Exchange {
         let lost = |error: reqwest::Error| ExchangeFailed::Lost(error.into());
         let answer = self.client.execute(request).await.map_err(lost)?;
         let status = answer.status();
+        if let Some(ahead) = skew::learn(self.ahead(), answer.headers(), self.clock.now()) {
+            self.ahead.store(ahead.as_secs(), Ordering::Relaxed);
+        }
         let body = Secret::new(outbound::body(answer, MAX_ANSWER).await.map_err(ExchangeFailed::Lost)?);
-        Ok(sts::answer(status, body.expose())?.credential)
+        let mut credential = sts::answer(status, body.expose())?.credential;
+        credential.expires = credential.expires.saturating_sub(self.ahead()).unwrap_or(credential.expires);
+        Ok(credential)
     }
 
     fn refusal(&self, permit: &Permit, failed: &ExchangeFailed) -> Refusal {

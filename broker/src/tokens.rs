@@ -13,7 +13,7 @@ mod seal;
 use access::{Caller, Clock, Permit, Secret};
 use arc_swap::ArcSwap;
 use config::BrokerSettings;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, Header};
 use url::Url;
 use uuid::Uuid;
@@ -142,12 +142,17 @@ impl Tokens {
         names::session_name(&self.realm, caller)
     }
 
-    /// Signs a token for the target of a permit: that role, and no other, may be had for it.
-    pub(crate) fn mint(&self, permit: &Permit, now: Timestamp) -> Result<Minted, MintError> {
+    /// Signs a token for the target of a permit: that role, and no other, may be had for it. Its times are those of a
+    /// cloud whose clock is `ahead` of ours.
+    pub(crate) fn mint(&self, permit: &Permit, now: Timestamp, ahead: SignedDuration) -> Result<Minted, MintError> {
         let ring = self.ring.load();
         let key = ring.signing(now).ok_or(MintError::NoKey)?;
         let id = new_id(now);
-        let claims = Claims::aws(permit, (&self.realm, &self.issuer, &self.aws_audience), (now, id));
+        let claims = Claims::aws(
+            permit,
+            (&self.realm, &self.issuer, &self.aws_audience),
+            (now.saturating_add(ahead).unwrap_or(now), id),
+        );
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(key.kid().to_owned());
         let token = jsonwebtoken::encode(&header, &claims, key.private()).map_err(MintError::Sign)?;

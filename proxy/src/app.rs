@@ -19,6 +19,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::record::Entry;
 use crate::reporter::Reporter;
+use crate::skews::Skews;
 use crate::upstream::Upstreams;
 
 /// The parts that requests meet, in that order.
@@ -31,6 +32,7 @@ pub(crate) struct App<L> {
     pub(crate) identity: TokenFile,
     pub(crate) leases: Arc<Leases<L>>,
     pub(crate) upstreams: Upstreams,
+    pub(crate) skews: Skews,
     pub(crate) reporter: Reporter,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) holding: Holding,

@@ -9,7 +9,8 @@ use cloud::aws::recognise::{Head, Recognised, Unrecognised, recognise};
 use cloud::aws::verify::{self, Check, VerifyError};
 use http::header::UPGRADE;
 use http::request::Parts;
-use jiff::Timestamp;
+
+use crate::skews::Moment;
 
 /// What a request is.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl Classifier {
     /// Reads the head of a request to `host`, which is a cloud's or stands in for one.
     ///
     /// What looks signed and cannot be read is refused, never taken for unsigned.
-    pub(crate) fn classify(&self, head: &Parts, host: &str, now: Timestamp) -> Result<Class, Refusal> {
+    pub(crate) fn classify(&self, head: &Parts, host: &str, now: Moment) -> Result<Class, Refusal> {
         if head.headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
             return Err(not_yet("WebSockets", "use the service's HTTP API, or let the host be tunnelled"));
         }
@@ -113,11 +114,16 @@ impl Classifier {
         head: &Parts,
         claim: &Authorization<'_>,
         placeholder: &Placeholder,
-        now: Timestamp,
+        now: Moment,
     ) -> Result<Check, Refusal> {
         let secret: &Secret<String> = &placeholder.secret_access_key;
         let key = self.keys.key(secret, claim.credential.scope);
-        verify::check(head, claim, key, now).map_err(|error| unverified(&error))
+        // A program that has corrected its clock by the destination's signs by that one.
+        let checked = match verify::check(head, claim, key.clone(), now.ours) {
+            Err(VerifyError::Stale(_)) if now.theirs != now.ours => verify::check(head, claim, key, now.theirs),
+            checked => checked,
+        };
+        checked.map_err(|error| unverified(&error))
     }
 }
 

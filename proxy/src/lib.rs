@@ -35,6 +35,7 @@ mod expect;
 mod holding;
 mod identify;
 mod sign;
+mod skews;
 
 mod answer;
 mod body;

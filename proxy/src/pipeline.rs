@@ -28,6 +28,7 @@ use crate::ledger::Ledger;
 use crate::record::Entry;
 use crate::refuse::Dialect;
 use crate::sign::{By, Hold, prove, sign};
+use crate::skews::Moment;
 use crate::trouble::{self, Stop};
 use crate::upstream::{Answered, Slot};
 
@@ -84,8 +85,9 @@ impl<L: Lessor> Conversation<L> {
     /// The sentence: classified, countersigned or passed on, forwarded.
     async fn run(&self, head: Parts, body: Upload, aim: &Aim, entry: &mut Entry) -> Result<Answered, Stop> {
         let app = &*self.app;
-        let request = match self.classify(&head, aim)? {
-            Class::Placeheld(call) => self.countersign(head, body, *call, entry).await?,
+        let now = app.skews.at(&aim.origin, app.clock.now());
+        let request = match self.classify(&head, aim, now)? {
+            Class::Placeheld(call) => self.countersign((head, body), *call, now, entry).await?,
             Class::Unsigned(call) => {
                 if let Some(call) = call {
                     entry.call(*call);
@@ -99,6 +101,10 @@ impl<L: Lessor> Conversation<L> {
         };
         let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
         let answered = answered.map_err(|error| trouble::unanswered(&error))?;
+        if entry.is_countersigned() {
+            let head = (answered.response.status(), answered.response.headers());
+            app.skews.learn(&aim.origin, head, app.clock.now());
+        }
         if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // `Upgrade` ended at this hop, so nobody has asked for it (RFC 9110 §7.8).
             let refusal =
@@ -108,10 +114,10 @@ impl<L: Lessor> Conversation<L> {
         Ok(answered)
     }
 
-    fn classify(&self, head: &Parts, aim: &Aim) -> Result<Class, Refusal> {
+    fn classify(&self, head: &Parts, aim: &Aim, now: Moment) -> Result<Class, Refusal> {
         let classifier = &self.app.classifier;
         match aim.kind {
-            Kind::Cloud => classifier.classify(head, &aim.destination.host, self.app.clock.now()),
+            Kind::Cloud => classifier.classify(head, &aim.destination.host, now),
             Kind::Elsewhere => classifier.refuse_astray(head).map(|()| Class::Elsewhere),
         }
     }
@@ -119,9 +125,9 @@ impl<L: Lessor> Conversation<L> {
     /// identify → lease → sign.
     async fn countersign(
         &self,
-        mut head: Parts,
-        body: Upload,
+        (mut head, body): (Parts, Upload),
         placeheld: Placeheld,
+        now: Moment,
         entry: &mut Entry,
     ) -> Result<Request<RequestBody>, Stop> {
         let app = &*self.app;
@@ -140,7 +146,7 @@ impl<L: Lessor> Conversation<L> {
         entry.lease(lease.clone());
 
         hop::strip_request(&mut head.headers);
-        let by = By { lease: &lease, keys: app.classifier.keys(), now: app.clock.now() };
+        let by = By { lease: &lease, keys: app.classifier.keys(), now: now.theirs };
         let signed = sign(&mut head, proven, entry.called(), by)?;
         Ok(Request::from_parts(head, signed.body()))
     }

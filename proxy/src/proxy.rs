@@ -22,6 +22,7 @@ use crate::ids::RequestIds;
 use crate::metrics::Metrics;
 use crate::program::{Inherited, Offer, ProgramError, Programs};
 use crate::reporter::{self, Filed};
+use crate::skews::Skews;
 use crate::upstream::{Dialer, Upstreams, upstream_tls};
 
 /// How long records may take to reach the lessor after the last connection has ended.
@@ -113,6 +114,7 @@ impl<L: Lessor> Proxy<L> {
             identity: TokenFile::new(ours.token_file.clone()),
             leases,
             upstreams: upstreams(ours, address, outbound),
+            skews: Skews::default(),
             reporter,
             metrics,
             holding: Holding::new(ours.limits.held_body_bytes),

@@ -88,6 +88,11 @@ impl Entry {
         self.lease = Some(lease);
     }
 
+    /// Whether it has a lease to be countersigned with.
+    pub(crate) const fn is_countersigned(&self) -> bool {
+        self.lease.is_some()
+    }
+
     /// Where its body's bytes are counted.
     pub(crate) fn carried_up(&mut self) -> Arc<AtomicU64> {
         self.carried_up.get_or_insert_default().clone()

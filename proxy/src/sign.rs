@@ -73,7 +73,7 @@ fn framed_form() -> Refusal {
 pub(crate) struct By<'a> {
     pub(crate) lease: &'a Lease,
     pub(crate) keys: &'a SigningKeys,
-    /// The time at the cloud. AWS's clock is taken to be ours; an offset learned from its answers will be added here.
+    /// The time at the cloud.
     pub(crate) now: Timestamp,
 }
 

@@ -14,6 +14,7 @@ pub mod host;
 pub mod key;
 pub mod payload;
 pub mod sign;
+pub mod skew;
 pub mod strip;
 pub mod uri;
 

@@ -6,6 +6,7 @@ mod verifier;
 
 mod bodies;
 mod callers;
+mod clocks;
 mod countersigned;
 mod faults;
 mod records;

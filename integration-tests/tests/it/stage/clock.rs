@@ -7,27 +7,37 @@ use jiff::{SignedDuration, Timestamp};
 
 /// The time of a world. Clones turn together.
 #[derive(Debug, Clone)]
-pub(crate) struct Clock(Arc<AtomicI64>);
+pub(crate) struct Clock {
+    seconds: Arc<AtomicI64>,
+    ahead: SignedDuration,
+}
 
 impl Clock {
     /// Begins at the machine's time, in whole seconds: libraries that verify certificates read that one.
     #[expect(clippy::disallowed_methods, reason = "where the product's time begins is the stage's to say")]
     pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(Timestamp::now().as_second())))
+        let seconds = Arc::new(AtomicI64::new(Timestamp::now().as_second()));
+        Self { seconds, ahead: SignedDuration::ZERO }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from_second(self.0.load(Ordering::SeqCst)).expect("a time that was one before")
+        let seconds = self.seconds.load(Ordering::SeqCst) + self.ahead.as_secs();
+        Timestamp::from_second(seconds).expect("a time that was one before")
     }
 
     /// Turns it forward, or back.
     pub(crate) fn turn(&self, by: SignedDuration) {
-        self.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+        self.seconds.fetch_add(by.as_secs(), Ordering::SeqCst);
+    }
+
+    /// A clock that turns with this one, and goes wrong by so much.
+    pub(crate) fn off_by(&self, ahead: SignedDuration) -> Self {
+        Self { ahead: self.ahead + ahead, ..self.clone() }
     }
 
     /// Turns it to a moment.
     pub(crate) fn set(&self, to: Timestamp) {
-        self.0.store(to.as_second(), Ordering::SeqCst);
+        self.seconds.store((to - self.ahead).as_second(), Ordering::SeqCst);
     }
 
     /// The same clock, as the product takes it.

@@ -59,6 +59,7 @@ pub(crate) struct Plan {
     callers: Option<String>,
     limits: Option<String>,
     cloud: Tls,
+    ahead: SignedDuration,
 }
 
 /// How the cloud is reached.
@@ -127,6 +128,11 @@ impl Plan {
         Self { cloud, ..self }
     }
 
+    /// How far the cloud's clock is ahead of everybody else's.
+    pub(crate) fn ahead(self, ahead: SignedDuration) -> Self {
+        Self { ahead, ..self }
+    }
+
     /// The config file of this world.
     fn yaml(&self, directory: &Path, (cluster, cloud): (&Cluster, &str)) -> String {
         let issuer = cluster.issuer();
@@ -160,7 +166,7 @@ impl Plan {
             Tls::OtherName => Some(authority.server("stage.test").0),
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let cloud = Cloud::start(&clock, &faults, tls).await;
+        let cloud = Cloud::start(&clock.off_by(self.ahead), &faults, tls).await;
         let settings = {
             let path = directory.path().join("countersign.yaml");
             let elsewhere = format!("{scheme}://{}", cloud.address());
