@@ -1,6 +1,5 @@
 //! `TrustFiles`: the files through which a child program comes to trust our root.
 
-use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -92,13 +91,9 @@ impl TrustFiles {
         self.directory.join("trust.p12")
     }
 
-    /// The value of `PHP_INI_SCAN_DIR`: the directories that the user has set, or else the built-in one (which PHP
-    /// reads for an empty entry), and ours behind it.
-    pub fn php_scan_dir(&self, users: Option<&OsStr>) -> OsString {
-        let mut value = users.unwrap_or_default().to_owned();
-        value.push(":");
-        value.push(self.php());
-        value
+    /// What to append to the user's `PHP_INI_SCAN_DIR`; where that is empty, PHP reads its built-in directory first.
+    pub fn php_scan_dir(&self) -> String {
+        format!(":{}", self.php().display())
     }
 
     /// What to append to the user's `JAVA_TOOL_OPTIONS`, behind a space. The last of two equal settings wins.
@@ -186,8 +181,7 @@ mod tests {
     #[test]
     fn values_for_php_and_java_stand_behind_the_users() {
         let files = TrustFiles { directory: "/run/countersign/7".into() };
-        assert_eq!(files.php_scan_dir(None), ":/run/countersign/7/php");
-        assert_eq!(files.php_scan_dir(Some(OsStr::new("/opt/php.d"))), "/opt/php.d:/run/countersign/7/php");
+        assert_eq!(files.php_scan_dir(), ":/run/countersign/7/php");
         assert_eq!(
             files.java_options(),
             "-Djavax.net.ssl.trustStore=/run/countersign/7/trust.p12 \

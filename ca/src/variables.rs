@@ -37,7 +37,7 @@ const REPLACING: [&str; 14] = [
 /// stood there, which only the bundle contains as well.
 const ADDING: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
-/// The variables to set for a child program whose value is a path. Two more are composed with what the user has:
+/// The variables to set for a child program whose value is a path. Two more go behind what the user has:
 /// [`TrustFiles::php_scan_dir`] and [`TrustFiles::java_options`].
 ///
 /// `lookup`: the user's environment, such as `std::env::var_os`.

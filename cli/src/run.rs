@@ -3,7 +3,6 @@
 //! Order: directory → proxy ready → command starts → signals pass → command ends → drain → directory removed. If the
 //! proxy ends first, the command is ended too: it must not go on without what it was promised.
 
-use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
@@ -46,8 +45,7 @@ pub(crate) async fn run(run: Run, mut settings: Settings, clock: Clock) -> Resul
         settings.proxy.default_target = Some(target);
     }
     let house = House::open(&settings, clock, (|name| std::env::var_os(name), IssuerDuty::UnlessTaken)).await?;
-    let variables = variables(&house);
-    let running = child::start(&run.command, &variables, &REMOVED)?;
+    let running = child::start(&run.command, house.proxy().environment(), &REMOVED)?;
     let shutdown = house.shutdown();
     let serving = tokio::spawn(house.run());
     let code = running.wait(shutdown.begun()).await?;
@@ -60,29 +58,4 @@ pub(crate) async fn run(run: Run, mut settings: Settings, clock: Clock) -> Resul
 fn directory() -> Result<TempDir, Failure> {
     let made = tempfile::Builder::new().prefix("countersign-").tempdir();
     made.map_err(|error| Failure::new(Exit::Run, format!("no temporary directory can be made: {error}")))
-}
-
-/// The proxy's variables, and those of PHP and Java, which keep what the user has set already.
-fn variables(house: &House) -> Vec<(String, String)> {
-    let (proxy, trust) = (house.proxy(), house.proxy().trust());
-    let mut variables = proxy.environment().to_vec();
-    let scanned = trust.php_scan_dir(std::env::var_os("PHP_INI_SCAN_DIR").as_deref());
-    variables.push(("PHP_INI_SCAN_DIR".into(), lossless(scanned)));
-    let address = proxy.local_addr();
-    let java = [
-        std::env::var("JAVA_TOOL_OPTIONS").unwrap_or_default(),
-        trust.java_options(),
-        format!(
-            "-Dhttp.proxyHost={0} -Dhttp.proxyPort={1} -Dhttps.proxyHost={0} -Dhttps.proxyPort={1}",
-            address.ip(),
-            address.port()
-        ),
-    ];
-    variables.push(("JAVA_TOOL_OPTIONS".into(), java.join(" ").trim().to_owned()));
-    variables
-}
-
-/// Paths that are not UTF-8 are kept as well as text can.
-fn lossless(value: OsString) -> String {
-    value.into_string().unwrap_or_else(|value| value.to_string_lossy().into_owned())
 }

@@ -24,7 +24,6 @@ const SEED_FILE: &str = "placeholder.seed";
 pub(crate) struct Programs {
     pub(crate) placeholders: Placeholders,
     pub(crate) environment: Vec<(String, String)>,
-    pub(crate) trust: TrustFiles,
 }
 
 /// What programs need could not be prepared.
@@ -83,10 +82,12 @@ impl Programs {
 
         let credentials = offer.directory.join("aws").join("credentials");
         write(&credentials, &profiles(&derived, default))?;
-        let environment = environment(offer, &trust, &credentials, default);
-        write(&offer.directory.join("program.env"), &exports(&environment))?;
+        let mut environment = environment(offer, &trust, &credentials, default);
+        let appended = appended(offer.address, &trust);
+        write(&offer.directory.join("program.env"), &exports(&environment, &appended))?;
+        environment.extend(appended.map(|(name, ours)| (name.to_owned(), behind(offer.inherited, name, &ours))));
         let placeholders = Placeholders::derive(&seed, aws.into_iter().cloned());
-        Ok(Self { placeholders, environment, trust })
+        Ok(Self { placeholders, environment })
     }
 }
 
@@ -118,6 +119,26 @@ fn environment(
     set
 }
 
+/// What goes behind the program's own value of a variable that many programs set themselves, for PHP and for Java. The JVM
+/// reads no variable of a proxy's, so it gets that with the trust; of equal settings its last one wins.
+fn appended(address: SocketAddr, trust: &TrustFiles) -> [(&'static str, String); 2] {
+    let address = reachable(address);
+    let (host, port) = (address.ip(), address.port());
+    let proxy =
+        format!("-Dhttp.proxyHost={host} -Dhttp.proxyPort={port} -Dhttps.proxyHost={host} -Dhttps.proxyPort={port}");
+    let past = NO_PROXY.split(',').map(|host| if host.contains(':') { format!("[{host}]") } else { host.to_owned() });
+    let past = past.collect::<Vec<_>>().join("|");
+    let java = format!(" {} {proxy} -Dhttp.nonProxyHosts={past}", trust.java_options());
+    [("PHP_INI_SCAN_DIR", trust.php_scan_dir()), ("JAVA_TOOL_OPTIONS", java)]
+}
+
+/// The value that the program has already, as far as it is known here, and ours behind it. What is not UTF-8 is kept as
+/// well as text can.
+fn behind(inherited: Inherited, name: &str, ours: &str) -> String {
+    let users = inherited(name).unwrap_or_default().to_string_lossy().into_owned();
+    users + ours
+}
+
 /// An address that is listened on, as one that can be dialled.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
@@ -127,11 +148,16 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Lines for a shell. A value in single quotes is taken literally; a single quote is written outside of them.
-fn exports(environment: &[(String, String)]) -> String {
-    environment.iter().fold(String::new(), |text, (name, value)| {
-        text + &format!("export {name}='{}'\n", value.replace('\'', r"'\''"))
-    })
+/// Lines for a shell; what is appended goes behind what the shell has.
+fn exports(environment: &[(String, String)], appended: &[(&str, String)]) -> String {
+    let set = environment.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
+    let more = appended.iter().map(|(name, ours)| format!("export {name}=\"${{{name}:-}}\"{}\n", quoted(ours)));
+    set.chain(more).collect()
+}
+
+/// In single quotes a shell takes everything literally; a single quote is written outside of them.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 /// A profile per target, named like it, and `default`.
@@ -182,6 +208,7 @@ fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ProgramError> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
 
     use ca::{Host, Scope};
     use jiff::{SignedDuration, Timestamp};
@@ -257,9 +284,40 @@ mod tests {
         assert!(matches!(prepare(directory.path(), None), Err(ProgramError::Seed(_))));
     }
 
+    /// What a shell has in `name` after reading these lines; it had `users` in it before.
+    fn in_a_shell(lines: &str, name: &str, users: Option<&str>) -> String {
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &format!("{lines}printf %s \"${name}\"")]).env_remove(name);
+        let output = shell.envs(users.map(|value| (name, value))).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     #[test]
     fn quotes_in_a_value_do_not_end_it() {
-        let text = exports(&[("A".into(), "it's $HOME".into())]);
-        assert_eq!(text, "export A='it'\\''s $HOME'\n");
+        let lines = exports(&[("A".into(), "it's $HOME".into())], &[]);
+        assert_eq!(lines, "export A='it'\\''s $HOME'\n");
+        assert_eq!(in_a_shell(&lines, "A", None), "it's $HOME");
+    }
+
+    #[test]
+    fn java_and_php_get_ours_behind_what_the_program_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run");
+        let programs = prepare(&path, None).unwrap();
+        let ours = value(&programs, "JAVA_TOOL_OPTIONS").unwrap();
+        for option in [
+            &format!(" -Djavax.net.ssl.trustStore={}/trust.p12 ", path.display()),
+            " -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=8080 ",
+            " -Dhttp.nonProxyHosts=localhost|127.0.0.1|[::1]|169.254.169.254|",
+        ] {
+            assert!(ours.contains(option), "{option} is not in {ours}");
+        }
+        let lines = std::fs::read_to_string(path.join("program.env")).unwrap();
+        assert_eq!(in_a_shell(&lines, "JAVA_TOOL_OPTIONS", None), ours);
+        assert_eq!(in_a_shell(&lines, "JAVA_TOOL_OPTIONS", Some("-Xmx1g")), format!("-Xmx1g{ours}"));
+        let scanned = format!("/opt/php.d:{}/php", path.display());
+        assert_eq!(in_a_shell(&lines, "PHP_INI_SCAN_DIR", Some("/opt/php.d")), scanned);
+        assert_eq!(behind(|_| Some("-Xmx1g".into()), "JAVA_TOOL_OPTIONS", ours), format!("-Xmx1g{ours}"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use access::{Clock, Target, TargetName};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use ca::{Bundle, BundleError, LeafError, Leaves, Mint, Root, ServerTls, TlsError, TrustFiles};
+use ca::{Bundle, BundleError, LeafError, Leaves, Mint, Root, ServerTls, TlsError};
 use config::{ProxySettings, Settings};
 use lease::{Leases, Lessor};
 use serve::{Accepted, Drained, Listener, Shutdown};
@@ -56,7 +56,6 @@ pub struct Proxy<L> {
     lessor: Arc<L>,
     filed: Filed,
     environment: Vec<(String, String)>,
-    trust: TrustFiles,
 }
 
 /// Why the proxy cannot start.
@@ -101,7 +100,7 @@ impl<L: Lessor> Proxy<L> {
         let targets: Vec<&Target> = settings.rules.targets().map(|target| &**target).collect();
         let default_target = default_target(ours, &targets);
         let offer = Offer { directory: &ours.directory, address, targets: &targets, default_target, inherited };
-        let Programs { placeholders, environment, trust } = Programs::prepare(&offer, &root, system.clone())?;
+        let Programs { placeholders, environment } = Programs::prepare(&offer, &root, system.clone())?;
 
         let metrics = Arc::new(Metrics::default());
         let (reporter, filed) = reporter::queue(&metrics);
@@ -122,7 +121,7 @@ impl<L: Lessor> Proxy<L> {
             clock,
             shutdown,
         };
-        Ok(Self { listener, app: Arc::new(app), lessor, filed, environment, trust })
+        Ok(Self { listener, app: Arc::new(app), lessor, filed, environment })
     }
 
     /// Where it listens, with the real port if 0 was asked for.
@@ -133,11 +132,6 @@ impl<L: Lessor> Proxy<L> {
     /// What a program's environment must hold, name and value: proxy, trust and the default target's placeholder.
     pub fn environment(&self) -> &[(String, String)] {
         &self.environment
-    }
-
-    /// The files behind the trust variables; PHP and Java take theirs in variables that a program may have set itself.
-    pub const fn trust(&self) -> &TrustFiles {
-        &self.trust
     }
 
     /// The counters; they go on counting while the proxy runs.
