@@ -106,6 +106,28 @@ impl Refusal {
 }
 
 impl RefusalCode {
+    /// All of them, in the order of their definition.
+    pub const ALL: [Self; 18] = [
+        Self::EvidenceMissing,
+        Self::EvidenceInvalid,
+        Self::EvidenceExpired,
+        Self::SourceUnmatched,
+        Self::NotGranted,
+        Self::ConditionUnmet,
+        Self::PlaceholderUnknown,
+        Self::PlaceholderInvalid,
+        Self::PlaceholderAstray,
+        Self::RequestMalformed,
+        Self::RequestTooLarge,
+        Self::ProxyBusy,
+        Self::NotSupported,
+        Self::ExchangeRefused,
+        Self::ExchangeUnavailable,
+        Self::BrokerUnavailable,
+        Self::UpstreamUnavailable,
+        Self::UpstreamTimeout,
+    ];
+
     /// The stable name: `not-granted`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -207,3 +229,14 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_codes_are_all_in_their_order() {
+        let places: Vec<_> = RefusalCode::ALL.iter().map(|code| *code as usize).collect();
+        assert_eq!(places, (0..=RefusalCode::UpstreamTimeout as usize).collect::<Vec<_>>());
+    }
+}

@@ -40,6 +40,17 @@ pub enum OpenError {
     Exchange(#[source] OutboundError),
 }
 
+/// Why nothing could be lent now.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// The store does not answer.
+    #[error("the store does not answer")]
+    Store(#[source] sqlx::Error),
+    /// No key signs.
+    #[error("there is no signing key")]
+    NoKey,
+}
+
 /// The identity broker in this process.
 #[derive(Debug)]
 pub struct Broker {
@@ -77,6 +88,13 @@ impl Broker {
     /// The audit book, to read.
     pub fn book(&self) -> Book {
         Book::of(self.store.clone())
+    }
+
+    /// Whether it could lend: the store answers, and a key signs. Clouds and sources are not asked; that would make this
+    /// process unready for what a restart of it does not mend.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        self.store.answers().await.map_err(NotReady::Store)?;
+        if self.tokens.signs(self.clock.now()) { Ok(()) } else { Err(NotReady::NoKey) }
     }
 
     /// Makes, activates and destroys the signing keys whose time has come; tells when there is something to do again,

@@ -106,6 +106,11 @@ impl Store {
     pub(crate) const fn read(&self) -> &SqlitePool {
         &self.readers
     }
+
+    /// Whether it answers.
+    pub(crate) async fn answers(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT 1").execute(self.read()).await.map(drop)
+    }
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

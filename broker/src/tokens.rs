@@ -62,8 +62,8 @@ pub enum KeysError {
 /// A token cannot be signed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MintError {
-    /// No key may sign now: the clock stands before the first.
-    #[error("no signing key is active yet; does the clock go wrong?")]
+    /// There is no key.
+    #[error("there is no signing key")]
     NoKey,
     /// Signing failed.
     #[error("the token cannot be signed")]
@@ -130,6 +130,11 @@ impl Tokens {
     /// The public keys that clouds may meet now.
     pub(crate) fn published(&self) -> Vec<PublicKey> {
         self.ring.load().published(&self.plan, self.clock.now())
+    }
+
+    /// Whether a key signs at `now`.
+    pub(crate) fn signs(&self, now: Timestamp) -> bool {
+        self.ring.load().signing(now).is_some()
     }
 
     /// The `iss` of our tokens.

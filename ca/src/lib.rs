@@ -33,7 +33,7 @@ pub use host::{Host, InvalidHost};
 pub use java::JavaStoreError;
 pub use leaf::{Leaf, LeafError, Mint};
 pub use profile::Unusable;
-pub use resolver::{Clock, Leaves};
+pub use resolver::{Clock, LeafCounts, Leaves};
 pub use root::{Root, RootError};
 pub use scope::{EmptyScope, Scope};
 pub use tls::{ServerTls, TlsError};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use moka::ops::compute::Op;
@@ -27,12 +28,25 @@ pub struct Leaves {
     mint: Mint,
     clock: Clock,
     remembered: Cache<Host, Leaf>,
+    found: AtomicU64,
+    minted: AtomicU64,
+}
+
+/// How often certificates were there, and how often they had to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeafCounts {
+    /// Handed out as they were remembered.
+    pub found: u64,
+    /// Made.
+    pub minted: u64,
+    /// Remembered now, more or less.
+    pub remembered: u64,
 }
 
 impl Leaves {
     /// Begins with none.
     pub fn new(mint: Mint, clock: Clock) -> Self {
-        Self { mint, clock, remembered: Cache::new(CAPACITY) }
+        Self { mint, clock, remembered: Cache::new(CAPACITY), found: AtomicU64::new(0), minted: AtomicU64::new(0) }
     }
 
     /// The certificate for this host.
@@ -40,6 +54,15 @@ impl Leaves {
         match self.fresh(host.as_str()) {
             Some(certified) => Ok(certified),
             None => self.renew(host),
+        }
+    }
+
+    /// How often certificates were there.
+    pub fn counts(&self) -> LeafCounts {
+        LeafCounts {
+            found: self.found.load(Ordering::Relaxed),
+            minted: self.minted.load(Ordering::Relaxed),
+            remembered: self.remembered.entry_count(),
         }
     }
 
@@ -55,6 +78,7 @@ impl Leaves {
 
     fn fresh(&self, host: &str) -> Option<Arc<CertifiedKey>> {
         let leaf = self.remembered.get(host).filter(|leaf| leaf.is_fresh((self.clock)()))?;
+        self.found.fetch_add(1, Ordering::Relaxed);
         Some(Arc::clone(leaf.certified()))
     }
 
@@ -63,7 +87,10 @@ impl Leaves {
             let now = (self.clock)();
             match entry {
                 Some(entry) if entry.value().is_fresh(now) => Ok(Op::Nop),
-                _ => self.mint.mint(host, now).map(Op::Put),
+                _ => {
+                    self.minted.fetch_add(1, Ordering::Relaxed);
+                    self.mint.mint(host, now).map(Op::Put)
+                }
             }
         })?;
         let entry = computed.into_entry().expect("the closure leaves an entry or returns an error");

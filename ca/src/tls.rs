@@ -11,7 +11,7 @@ use rustls_pki_types::UnixTime;
 use thiserror::Error;
 
 use crate::resolver::Pinned;
-use crate::{Clock, Host, LeafError, Leaves};
+use crate::{Clock, Host, LeafCounts, LeafError, Leaves};
 
 /// The server's side of intercepted TLS: versions 1.2 and 1.3, certificates made on demand.
 ///
@@ -57,6 +57,11 @@ impl ServerTls {
         let mut config = ServerConfig::clone(&self.by_name);
         config.cert_resolver = Arc::new(Pinned { host, certified });
         Ok(Arc::new(config))
+    }
+
+    /// How often certificates were there.
+    pub fn counts(&self) -> LeafCounts {
+        self.leaves.counts()
     }
 
     /// For a connection whose host only its handshake tells: one configuration for all of them. Whoever expects a

@@ -13,7 +13,9 @@ use crate::args::Output;
 pub(crate) enum Exit {
     /// Anything that has no code of its own.
     Other = 1,
-    /// The config is wrong. (2 is clap's: the command line is.)
+    /// The command line is wrong, as clap says it too.
+    Usage = 2,
+    /// The config is wrong.
     Config = 3,
     /// A network, a time-out, a port that is taken.
     Network = 7,

@@ -1,6 +1,7 @@
 //! The wiring: one config → a broker, a lease cache in front of it, a proxy in front of that, and the issuer's documents.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use serve::{Drained, Listener, Shutdown};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Printer;
+use crate::telemetry::{Telemetry, health};
 
 /// Clouds fetch two documents now and then; more connections than this are not theirs.
 const ISSUER_CONNECTIONS: usize = 256;
@@ -32,6 +34,7 @@ pub(crate) enum IssuerDuty {
 pub(crate) struct House {
     proxy: Proxy<Broker>,
     shutdown: Shutdown,
+    telemetry: Option<Telemetry>,
 }
 
 impl House {
@@ -50,9 +53,16 @@ impl House {
             settings.endpoints.patterns().filter_map(|pattern| Host::parse(pattern.trim_start_matches("*.")).ok());
         let root =
             authority(&settings.proxy.ca, others, clock.now()).map_err(|e| Failure::from_error(Exit::Config, &e))?;
+        let (broker, tally) = (lessor.clone(), leases.tally());
         let parts = Parts { root, lessor, leases, clock, shutdown: shutdown.clone(), inherited };
         let proxy = Proxy::bind(settings, parts).await.map_err(|error| cannot_start(&error))?;
-        Ok(Self { proxy, shutdown })
+        let telemetry = Telemetry::open(&settings.telemetry, health(&proxy, broker).counted(tally)).await?;
+        Ok(Self { proxy, shutdown, telemetry })
+    }
+
+    /// Where health and numbers are served, if they are.
+    pub(crate) fn telemetry(&self) -> Option<SocketAddr> {
+        self.telemetry.as_ref().map(Telemetry::address)
     }
 
     /// The proxy, to ask it what programs need.
@@ -67,7 +77,11 @@ impl House {
 
     /// Serves until the shutdown begins and everything has drained.
     pub(crate) async fn run(self) -> Drained {
-        self.proxy.run().await
+        let drained = self.proxy.run().await;
+        if let Some(telemetry) = self.telemetry {
+            telemetry.close().await;
+        }
+        drained
     }
 }
 
@@ -75,7 +89,7 @@ impl House {
 pub(crate) async fn proxy(settings: Settings, clock: Clock, printer: &Printer) -> Result<ExitCode, Failure> {
     let house = House::open(&settings, clock, (|_| None, IssuerDuty::Always)).await?;
     let environment = settings.proxy.directory.join("program.env");
-    printer.started(&house.proxy().local_addr().to_string(), &environment);
+    printer.started((house.proxy().local_addr(), house.telemetry()), &environment);
     let signals = tokio::spawn(serve::signals(house.shutdown()));
     let drained = house.run().await;
     signals.abort();

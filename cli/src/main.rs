@@ -12,6 +12,7 @@ mod validate;
 mod child;
 mod house;
 mod run;
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -29,8 +30,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = cli.global.output;
     let format = if output == Output::Json { LogFormat::Json } else { LogFormat::Human };
-    serve::telemetry(format, &cli.global.log);
-    match dispatch(cli) {
+    let logging = serve::telemetry(format, &cli.global.log).map_err(|error| {
+        Failure::from_error(Exit::Usage, &error)
+            .help("write `info`, `warn`, or `warn,proxy=debug`: --log or COUNTERSIGN_LOG")
+    });
+    match logging.and_then(|()| dispatch(cli)) {
         Ok(code) => code,
         Err(failure) => failure.report(output),
     }

@@ -1,6 +1,7 @@
 //! Printing: stdout carries only what was asked for, stderr everything else.
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Serialize;
@@ -34,16 +35,23 @@ impl Printer {
         self.line(&text)
     }
 
-    /// Says, on stderr, where a server listens and what its programs need.
-    pub(crate) fn started(&self, address: &str, environment: &Path) {
+    /// Says, on stderr, where a server and its telemetry listen, and what its programs need.
+    pub(crate) fn started(&self, (proxy, telemetry): (SocketAddr, Option<SocketAddr>), environment: &Path) {
         let environment = environment.display();
         match self.0 {
-            Output::Human => eprintln!(
-                "countersign: proxy on http://{address}\ncountersign: programs need the variables in {environment}"
-            ),
+            Output::Human => {
+                eprintln!("countersign: proxy on http://{proxy}");
+                telemetry.iter().for_each(|address| eprintln!("countersign: health and metrics on http://{address}"));
+                eprintln!("countersign: programs need the variables in {environment}");
+            }
             Output::Json => eprintln!(
                 "{}",
-                json!({ "schema": "countersign.started/v1", "proxy": format!("http://{address}"), "environment": environment.to_string() })
+                json!({
+                    "schema": "countersign.started/v1",
+                    "proxy": format!("http://{proxy}"),
+                    "telemetry": telemetry.map(|address| format!("http://{address}")),
+                    "environment": environment.to_string(),
+                })
             ),
         }
     }

@@ -37,6 +37,8 @@ pub(crate) async fn run(run: Run, mut settings: Settings, clock: Clock) -> Resul
     let directory = directory()?;
     settings.proxy.directory = directory.path().to_owned();
     settings.proxy.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    // Of several runs on one machine, none may take the address from another.
+    settings.telemetry.listen = None;
     settings.proxy.limits.grace = SignedDuration::try_from(AFTER_THE_COMMAND).expect("two seconds");
     if let Some(target) = run.target {
         if settings.rules.target(&target).is_none() {

@@ -34,7 +34,8 @@ pub use finding::{Code, Finding, Place, Severity};
 pub use meaning::Surroundings;
 pub use report::Report;
 pub use schema::{reference, schema};
-pub use settings::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Settings, Source, TlsFiles};
+pub use settings::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Settings, Source};
+pub use settings::{TelemetrySettings, TlsFiles};
 
 use document::{Document, MAX_BYTES, Malformed};
 use flaw::{Flaw, Wrong};

@@ -11,6 +11,7 @@ mod mappings;
 mod proxy;
 mod sources;
 mod targets;
+mod telemetry;
 mod unused;
 
 use access::{Grant, Pattern, Rules, Target, TargetName};
@@ -46,6 +47,7 @@ fn settings(check: &mut Check<'_>, raw: &raw::Config) -> Option<Settings> {
     let endpoints = endpoints(check, entries(raw.endpoints.as_ref()));
     let proxy = proxy::proxy(check, raw.proxy.as_ref());
     let broker = raw.broker.get().and_then(|broker| broker::broker(check, broker));
+    let telemetry = telemetry::telemetry(check, raw.telemetry.as_ref());
     let (targets, grants) = together(check, (reach.targets, written), mapped);
     let default_target = reach.default.or_else(|| only(&targets));
     Some(Settings {
@@ -55,6 +57,7 @@ fn settings(check: &mut Check<'_>, raw: &raw::Config) -> Option<Settings> {
         endpoints,
         proxy: crate::ProxySettings { default_target, ..proxy? },
         broker: broker?,
+        telemetry: telemetry?,
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod access;
 mod servers;
+mod telemetry;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use crate::defaults;
 pub(crate) use access::{Account, Conditions, Days, From, Grant, Identity, Inline, Item, Mapping, Match, Mfa};
 pub(crate) use access::{RoleMapping, Source, Target, TimeWindow, Whom, WhomOrName};
 pub(crate) use servers::{Broker, Ca, Limits, Proxy, SigningKeys, Tls};
+pub(crate) use telemetry::Telemetry;
 
 /// A config for Countersign: who may reach what, and how the proxy and the broker run. It holds no secrets.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -50,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) proxy: Option<At<Proxy>>,
     /// The broker inside, which verifies callers, decides, and asks clouds for credentials.
     pub(crate) broker: At<Broker>,
+    /// What is told about what runs: health, numbers.
+    pub(crate) telemetry: Option<At<Telemetry>>,
 }
 
 /// A length of time: `15m`, `1h30m`, `30d`, or a number of seconds.

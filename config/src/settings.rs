@@ -23,6 +23,8 @@ pub struct Settings {
     pub proxy: ProxySettings,
     /// The embedded broker.
     pub broker: BrokerSettings,
+    /// What is told about what runs.
+    pub telemetry: TelemetrySettings,
 }
 
 /// Where an identity comes from: `kind: kubernetes/service-account`.
@@ -163,4 +165,11 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// PKCS#8 key.
     pub key: PathBuf,
+}
+
+/// What is told about what runs, and where.
+#[derive(Debug, Clone, Default)]
+pub struct TelemetrySettings {
+    /// Where health and numbers are served, if anywhere.
+    pub listen: Option<SocketAddr>,
 }

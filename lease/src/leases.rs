@@ -8,6 +8,7 @@ use moka::sync::Cache;
 use serve::Shutdown;
 
 use crate::book::Book;
+use crate::tally::Tally;
 use crate::{Ask, Lessor};
 
 /// Callers × targets remembered at once. A sidecar has a handful; a shared proxy forgets the least used and asks again.
@@ -27,13 +28,19 @@ pub struct Leases<L> {
     books: Cache<(Arc<Evidence>, TargetName), Arc<Book>>,
     clock: Clock,
     shutdown: Shutdown,
+    tally: Arc<Tally>,
 }
 
 impl<L: Lessor> Leases<L> {
     /// An empty cache in front of `lessor`. Refreshes run as work of `shutdown`.
     pub fn new(lessor: Arc<L>, clock: Clock, shutdown: Shutdown) -> Self {
         let books = Cache::builder().max_capacity(MAX_BOOKS).time_to_idle(FORGET_AFTER).build();
-        Self { lessor, books, clock, shutdown }
+        Self { lessor, books, clock, shutdown, tally: Arc::default() }
+    }
+
+    /// How often what was needed was there.
+    pub fn tally(&self) -> Arc<Tally> {
+        self.tally.clone()
     }
 
     /// A live lease that covers the call: the one remembered, or a new one.
@@ -45,6 +52,7 @@ impl<L: Lessor> Leases<L> {
         let now = self.clock.now();
         let context = Context { now, from: ask.from };
         if let Some(lease) = book.find(&ask.call, &context) {
+            self.tally.found.add(1);
             if book.claim_refresh(&lease, now) {
                 self.refresh(book, lease.clone(), ask);
             }
@@ -67,6 +75,7 @@ impl<L: Lessor> Leases<L> {
             }
         }
         let answer = self.fly(ask).await;
+        self.tally.asked(answer.as_ref().err());
         if let Ok(lease) = &answer {
             book.keep(lease);
         }
@@ -83,20 +92,23 @@ impl<L: Lessor> Leases<L> {
 
     /// Asks for the successor of `lease` in the background. A clear no takes the old one away; silence does not.
     fn refresh(&self, book: Arc<Book>, lease: Arc<Lease>, ask: Ask) {
-        let (lessor, clock) = (self.lessor.clone(), self.clock.clone());
+        let (lessor, clock, tally) = (self.lessor.clone(), self.clock.clone(), self.tally.clone());
         self.shutdown.spawn(async move {
             let answer = tokio::time::timeout(LONGEST_FLIGHT, lessor.lease(ask)).await;
             let whole = match answer {
                 Ok(Ok(next)) => {
+                    tally.refreshed.add(1);
                     book.keep(&Arc::new(next));
                     true
                 }
                 Ok(Err(refusal)) if refusal.code.retry() == Retry::Never => {
+                    tally.given_up.add(1);
                     tracing::info!(lease = %lease.id(), code = %refusal.code, "lease given up: its refresh was refused");
                     book.drop_lease(&lease);
                     true
                 }
                 Ok(Err(_)) | Err(_) => {
+                    tally.unrefreshed.add(1);
                     tracing::warn!(lease = %lease.id(), until = %lease.until(), "lease not refreshed; it serves while valid");
                     false
                 }

@@ -6,6 +6,8 @@ mod book;
 mod lessor;
 
 mod leases;
+mod tally;
 
 pub use leases::Leases;
 pub use lessor::{Ask, Lessor, ReportError};
+pub use tally::Tally;

@@ -25,6 +25,7 @@ pub(crate) struct Holding {
     limit: usize,
     /// A ticket a byte.
     room: Arc<Semaphore>,
+    budget: usize,
 }
 
 /// Bytes with their place in the room.
@@ -43,7 +44,12 @@ impl Holding {
     /// Room for 16 bodies of `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let room = limit.saturating_mul(WHOLE_BODIES).min(Semaphore::MAX_PERMITS);
-        Self { limit, room: Arc::new(Semaphore::new(room)) }
+        Self { limit, room: Arc::new(Semaphore::new(room)), budget: room }
+    }
+
+    /// Bytes that are held now.
+    pub(crate) fn held(&self) -> usize {
+        self.budget.saturating_sub(self.room.available_permits())
     }
 
     /// The whole body, and a head that says so: the program was told to go on by our reading, and the destination gets

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::connection;
 use crate::destination::{Destination, Scheme};
 use crate::head::{is_websocket, read_head};
+use crate::metrics::Present;
 use crate::refuse::with_causes;
 use crate::trouble::unreachable;
 use crate::tunnel::{Carried, carry};
@@ -136,6 +137,7 @@ async fn elsewhere<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (mut program, mut h
 
 async fn tunnel<L>(app: &App<L>, (program, held): Program, destination: TcpStream) {
     app.metrics.tunnels.add(1);
+    let _open = Present::count(&app.metrics, |metrics| &metrics.open_tunnels);
     let mut program = Ahead::new(program, held);
     match carry(&mut program, destination, app.idle()).await {
         Ok(Carried { up, down }) => {

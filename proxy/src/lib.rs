@@ -49,8 +49,10 @@ mod ids;
 mod metrics;
 mod record;
 mod reporter;
+mod vitals;
 
 pub use authority::{AuthorityError, authority};
-pub use metrics::{Counter, Metrics};
+pub use metrics::Metrics;
 pub use program::{Inherited, ProgramError};
 pub use proxy::{BindError, Parts, Proxy};
+pub use vitals::Vitals;

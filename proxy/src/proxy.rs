@@ -19,11 +19,12 @@ use crate::classify::Classifier;
 use crate::holding::Holding;
 use crate::identify::TokenFile;
 use crate::ids::RequestIds;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Present};
 use crate::program::{Inherited, Offer, ProgramError, Programs};
 use crate::reporter::{self, Filed};
 use crate::skews::Skews;
 use crate::upstream::{Dialer, Upstreams, upstream_tls};
+use crate::vitals::Vitals;
 
 /// How long records may take to reach the lessor after the last connection has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
@@ -134,6 +135,11 @@ impl<L: Lessor> Proxy<L> {
         &self.environment
     }
 
+    /// What readiness and collectors ask of it.
+    pub fn vitals(&self) -> Vitals<L> {
+        Vitals::of(&self.app)
+    }
+
     /// The counters; they go on counting while the proxy runs.
     pub fn metrics(&self) -> Arc<Metrics> {
         self.app.metrics.clone()
@@ -170,29 +176,14 @@ async fn serve<L: Lessor>(listener: Listener, app: Arc<App<L>>) -> Drained {
     while let Some(Accepted { stream, peer, place }) = listener.accept(&shutdown).await {
         let app = app.clone();
         shutdown.spawn(async move {
-            let open = Open::new(&app.metrics);
+            app.metrics.accepted.add(1);
+            let open = Present::count(&app.metrics, |metrics| &metrics.connections);
             accept::connection(app, stream, peer.ip().to_canonical()).await;
             drop((open, place));
         });
     }
     drop(listener);
     shutdown.drain(span(app.limits.grace)).await
-}
-
-/// Counts a connection as long as it is there, even if it is cut.
-struct Open(Arc<Metrics>);
-
-impl Open {
-    fn new(metrics: &Arc<Metrics>) -> Self {
-        metrics.connections.add(1);
-        Self(metrics.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections.take_away(1);
-    }
 }
 
 /// The target that was named, or the only one.

@@ -56,13 +56,16 @@ pub(crate) fn queue(metrics: &Arc<Metrics>) -> (Reporter, Filed) {
 impl Reporter {
     /// Counts a closed record.
     pub(crate) fn count(&self, record: &Record) {
-        self.metrics.count(&record.outcome, record.bytes_up, record.bytes_down);
+        self.metrics.count(record);
     }
 
     /// Files a closed record.
     pub(crate) fn file(&self, record: Record) {
         let is_full = record.caller.is_none() && self.queue.capacity() <= KEPT_FOR_CALLERS;
+        // Before it is sent: whoever takes it out must not be faster than this.
+        self.metrics.records_queued.add(1);
         if is_full || self.queue.try_send(record).is_err() {
+            self.metrics.records_queued.take_away(1);
             let before = self.metrics.records_dropped.value();
             self.metrics.records_dropped.add(1);
             if before.is_multiple_of(LOG_EVERY) {
@@ -86,6 +89,7 @@ impl Filed {
                 self.batch.push(record);
             }
             hand_over(lessor, &self.batch).await;
+            self.metrics.records_queued.take_away(self.batch.len() as u64);
             self.batch.clear();
         }
     }
@@ -98,6 +102,7 @@ impl Filed {
             left += 1;
         }
         if left > 0 {
+            self.metrics.records_queued.take_away(left);
             self.metrics.records_dropped.add(left);
             tracing::error!(left, "access records are lost: the lessor did not take them before the end");
         }

@@ -100,12 +100,16 @@ impl Upstreams {
     ) -> Result<Answered, SendError> {
         loop {
             let kept = match self.kept(slot, origin).await {
-                Some(line) => Some(line),
-                None => slot.early(origin).await?,
+                Some(line) => Some(line).inspect(|_| self.pool.reused.add(1)),
+                None => self.counted(slot.early(origin).await)?.inspect(|_| self.pool.fresh.add(1)),
             };
             let (line, is_fresh) = match kept {
                 Some(line) => (line, false),
-                None => (self.dialer.line(origin).await?, true),
+                None => {
+                    let dialled = self.counted(self.dialer.line(origin).await)?;
+                    self.pool.fresh.add(1);
+                    (dialled, true)
+                }
             };
             match line.send(request).await {
                 Ok(answered) => return Ok(answered),
@@ -115,6 +119,11 @@ impl Upstreams {
                 },
             }
         }
+    }
+
+    /// Counts what could not be dialled.
+    fn counted<T>(&self, dialled: Result<T, DialError>) -> Result<T, DialError> {
+        dialled.inspect_err(|_| self.pool.failed.add(1))
     }
 
     /// A line that was used before and is still alive.

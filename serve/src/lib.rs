@@ -1,4 +1,4 @@
-//! How our servers run: listen, TLS, drain, telemetry. Nothing here knows what is served.
+//! How our servers run: listen, TLS, drain, health, numbers, logs. Nothing here knows what is served.
 //!
 //! The contract of stopping: [`Shutdown::begin`] → listeners stop accepting → what runs finishes →
 //! after the grace it is cut. A second signal exits at once.
@@ -10,10 +10,13 @@ mod tls;
 
 mod http;
 
+mod health;
+pub mod metrics;
 mod telemetry;
 
+pub use health::{Checking, Finding, Health};
 pub use http::{HEAD_TIMEOUT, router};
 pub use listen::{Accepted, BindError, Listener};
 pub use shutdown::{Drained, Shutdown, signals};
-pub use telemetry::{LogFormat, telemetry};
+pub use telemetry::{InvalidFilter, LogFormat, telemetry};
 pub use tls::{TlsError, server_config};

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt;
 
 /// How a log line looks.
@@ -14,11 +15,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is to be logged cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no log filter")]
+pub struct InvalidFilter(String, #[source] ParseError);
+
 /// Turns logging on for the process, at `level` (a `tracing` filter such as `info` or `proxy=debug`). Values that are
 /// secret have no `Debug` that shows them (`access::Secret`), so there is nothing to redact here. Calling it twice keeps
 /// the first.
-pub fn telemetry(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+pub fn telemetry(format: LogFormat, level: &str) -> Result<(), InvalidFilter> {
+    let filter = EnvFilter::try_new(level).map_err(|error| InvalidFilter(level.to_owned(), error))?;
     // Colours are for terminals; in a file or a collector they are noise.
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let set = match format {
@@ -28,4 +34,5 @@ pub fn telemetry(format: LogFormat, level: &str) {
     if let Err(error) = set {
         tracing::debug!(%error, "logging is on already");
     }
+    Ok(())
 }

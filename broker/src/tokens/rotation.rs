@@ -81,9 +81,11 @@ impl Plan {
         keys.get(index + 1).map(|successor| after(successor.activates, KEEP))
     }
 
-    /// The key that signs at `now`: the last that is active.
+    /// The key that signs at `now`: the last that is active, or else the first. All of them are published, so nothing is
+    /// won by waiting for the first one's hour, which a clock that went ahead at the first start may have put far off.
     pub(super) fn signing(keys: &[Times], now: Timestamp) -> Option<usize> {
-        keys.iter().rposition(|key| key.activates <= now)
+        let active = keys.iter().rposition(|key| key.activates <= now);
+        active.or_else(|| (!keys.is_empty()).then_some(0))
     }
 
     /// When the next thing happens after `now`, at the latest an hour later.
@@ -145,6 +147,14 @@ mod tests {
         let second = plan().due(&[first], late).unwrap();
         assert_eq!(second.activates, late + DAY);
         assert_eq!(Plan::signing(&[first, second], late), Some(0));
+    }
+
+    #[test]
+    fn clock_that_went_ahead_at_the_first_start_does_not_keep_the_first_key_from_signing() {
+        let ahead = plan().due(&[], hour(1000)).unwrap();
+        assert_eq!(Plan::signing(&[ahead], hour(0)), Some(0));
+        assert!(plan().publishes(&[ahead], 0, hour(0)));
+        assert_eq!(Plan::signing(&[], hour(0)), None);
     }
 
     #[test]

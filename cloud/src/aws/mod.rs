@@ -12,6 +12,7 @@ pub mod verify;
 
 pub mod host;
 pub mod key;
+pub mod operations;
 pub mod payload;
 pub mod sign;
 pub mod skew;
@@ -29,7 +30,6 @@ pub mod digest;
 
 mod action;
 mod endpoint_rules;
-mod operations;
 mod query;
 mod routes;
 mod s3_action;

@@ -22,8 +22,17 @@ pub(super) struct Service {
 
 /// The service that signs under this name; `None` where no model is known.
 pub(super) fn service(signing_name: &str) -> Option<&'static Service> {
+    services().get(signing_name)
+}
+
+/// The names that services with a model sign under.
+pub fn service_names() -> impl Iterator<Item = &'static str> {
+    services().keys().copied()
+}
+
+fn services() -> &'static HashMap<&'static str, Service> {
     static SERVICES: OnceLock<HashMap<&'static str, Service>> = OnceLock::new();
-    SERVICES.get_or_init(|| index(GENERATED)).get(signing_name)
+    SERVICES.get_or_init(|| index(GENERATED))
 }
 
 fn index(text: &'static str) -> HashMap<&'static str, Service> {

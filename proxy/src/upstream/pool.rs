@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use serve::Shutdown;
+use serve::metrics::Counter;
 use tokio::time::Instant;
 
 use super::line::Line;
@@ -31,6 +32,12 @@ const SWEEP: Duration = Duration::from_secs(1);
 pub(crate) struct Pool {
     idle: Mutex<Idle>,
     slots: Mutex<Vec<Weak<Slot>>>,
+    /// Requests that were sent on a connection made for them.
+    pub(crate) fresh: Counter,
+    /// Requests that were sent on one that was there.
+    pub(crate) reused: Counter,
+    /// Requests for which none could be made.
+    pub(crate) failed: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +67,11 @@ impl Pool {
             same.push(line);
             idle.count += 1;
         }
+    }
+
+    /// How many are idle, but for those that programs' connections keep to themselves.
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).count
     }
 
     /// Looks after a program's slot, too: a line that rests there comes back here.

@@ -141,6 +141,7 @@ fn settings(directory: &TempDir, token_file: PathBuf, wish: Wish) -> Settings {
             key_publish_ahead: SignedDuration::from_hours(1),
             aws_audience: "sts.amazonaws.com".into(),
         },
+        telemetry: config::TelemetrySettings::default(),
     }
 }
 

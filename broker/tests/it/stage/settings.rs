@@ -35,6 +35,7 @@ pub(super) fn settings(issuer: &str, sts: SocketAddr, home: &Path) -> Settings {
             key_publish_ahead: HOUR * 24,
             aws_audience: "sts.amazonaws.com".to_owned(),
         },
+        telemetry: config::TelemetrySettings::default(),
     }
 }
 

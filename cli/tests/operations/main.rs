@@ -1,0 +1,7 @@
+//! `countersign proxy` as whoever runs it meets it: health, numbers, signals.
+
+mod stage;
+
+mod drain;
+mod health;
+mod reference;
