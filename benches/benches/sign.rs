@@ -5,6 +5,7 @@ use std::hint::black_box;
 use access::{AwsCredential, Secret};
 use aws_lc_rs::{digest, hmac};
 use bytes::Bytes;
+use cloud::aws::algorithm::Algorithm;
 use cloud::aws::chain::Chain;
 use cloud::aws::chunk::{Framing, Resigner};
 use cloud::aws::form::Form;
@@ -60,8 +61,10 @@ fn signed(parts: &mut Parts, payload: &Payload, keys: &SigningKeys) -> Signed {
 /// Where a chunk-signed body starts, and how it is framed.
 fn start(keys: &SigningKeys) -> (Chain, Framing) {
     let mut parts = head("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
-    let framing = Framing::declared(&parts.headers, &Payload::SignedChunks).expect("declared").expect("signed chunks");
-    (signed(&mut parts, &Payload::SignedChunks, keys).into_chain(), framing)
+    let framing = Framing::declared(&parts.headers, &Payload::SignedChunks(Algorithm::Hmac))
+        .expect("declared")
+        .expect("signed chunks");
+    (signed(&mut parts, &Payload::SignedChunks(Algorithm::Hmac), keys).into_chain(), framing)
 }
 
 fn bench(criterion: &mut Criterion) {

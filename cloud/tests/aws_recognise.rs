@@ -180,13 +180,22 @@ fn presigned_and_asymmetric_requests_are_recognised() {
     assert_eq!(second.told(), "s3 us-east-1 s3:GetObject arn:aws:s3:::b/k");
     assert!(matches!(second.recognise().map(|r| r.credentialing), Ok(Credentialing::PresignedV2)));
 
-    let asymmetric = Sent::new("GET", "https://x.mrap.accesspoint.s3-global.amazonaws.com/k")
-        .header(
-            "authorization",
-            "AWS4-ECDSA-P256-SHA256 Credential=A/20260705/s3/aws4_request, SignedHeaders=host, Signature=30",
-        )
-        .header("x-amz-region-set", "*");
-    assert_eq!(asymmetric.told(), "s3 * s3:GetObject arn:aws:s3:::accesspoint/x.mrap/object/k");
+    let claim =
+        "AWS4-ECDSA-P256-SHA256 Credential=A/20260705/s3/aws4_request, SignedHeaders=host, Signature=3006020100020100";
+    for (uri, expected) in [
+        (
+            "https://x.mrap.accesspoint.s3-global.amazonaws.com/k",
+            "s3 * s3:GetObject arn:aws:s3:::accesspoint/x.mrap/object/k",
+        ),
+        // Whatever the set, the request goes to one region.
+        ("https://b.s3.eu-west-1.amazonaws.com/k", "s3 eu-west-1 s3:GetObject arn:aws:s3:::b/k"),
+        ("http://127.0.0.1:9000/b/k", "s3 eu-*,us-east-1 s3:GetObject arn:aws:s3:::b/k"),
+    ] {
+        let asymmetric =
+            Sent::new("GET", uri).header("authorization", claim).header("x-amz-region-set", "eu-*,us-east-1");
+        assert_eq!(asymmetric.told(), expected);
+        assert!(matches!(asymmetric.recognise().map(|r| r.credentialing), Ok(Credentialing::Header(_))));
+    }
 }
 
 #[test]

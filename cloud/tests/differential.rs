@@ -21,7 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloud::aws::authorization;
 use cloud::aws::form::Form;
-use cloud::aws::key::SigningKeys;
+use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{Signer, countersign};
 use cloud::aws::verify::{self, Check};
@@ -174,7 +174,7 @@ fn through(case: &Case, mut parts: Parts, keys: &SigningKeys) -> Parts {
     let at = jiff::Timestamp::from_second(case.second).unwrap();
     let header = parts.headers["authorization"].clone();
     let claim = authorization::parse(header.to_str().unwrap()).unwrap();
-    let key = keys.key(&Secret::new(CLIENT.1.to_owned()), claim.credential.scope);
+    let key = keys.key(AccessKey { id: CLIENT.0, secret: &Secret::new(CLIENT.1.to_owned()) }, claim.credential.scope);
     let check = verify::check(&parts, &claim, key, at).unwrap_or_else(|error| panic!("{error}\n{case:#?}"));
     let payload = Payload::declared(&parts.headers).unwrap().unwrap_or_else(|| Payload::of(&case.body));
     if let Check::Pending(pending) = check {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use access::{AwsCredential, Secret};
 use bytes::Bytes;
+use cloud::aws::algorithm::Algorithm;
 use cloud::aws::chain::Chain;
 use cloud::aws::chunk::{Framing, MAX_CHUNK, Resigner};
 use cloud::aws::form::Form;
@@ -31,8 +32,8 @@ static START: LazyLock<(Chain, Framing)> = LazyLock::new(|| {
         expires: Timestamp::MAX,
     };
     let signer = Signer { form: Form::Header, credential: &credential, keys: &SigningKeys::new(), region: "us-east-1", service: "s3" };
-    let signed = countersign(&mut parts, &Payload::SignedChunks, &signer, Timestamp::UNIX_EPOCH).expect("it signs");
-    let framing = Framing::declared(&parts.headers, &Payload::SignedChunks).expect("declared").expect("signed chunks");
+    let signed = countersign(&mut parts, &Payload::SignedChunks(Algorithm::Hmac), &signer, Timestamp::UNIX_EPOCH).expect("it signs");
+    let framing = Framing::declared(&parts.headers, &Payload::SignedChunks(Algorithm::Hmac)).expect("declared").expect("signed chunks");
     (signed.into_chain(), framing)
 });
 

@@ -1,9 +1,9 @@
 //! What a request is: a call to countersign, something to pass on as it is, or something to refuse.
 
-use access::{Call, Refusal, RefusalCode, Secret, TargetName};
+use access::{Call, Refusal, RefusalCode, TargetName};
 use cloud::aws::authorization::Authorization;
 use cloud::aws::credentialing::Credentialing;
-use cloud::aws::key::SigningKeys;
+use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::placeholder::{Placeholder, Placeholders};
 use cloud::aws::recognise::{Head, Recognised, Unrecognised, recognise};
 use cloud::aws::verify::{self, Check, VerifyError};
@@ -72,9 +72,6 @@ impl Classifier {
             Credentialing::Presigned(_) | Credentialing::PresignedV2 | Credentialing::PresignedAsymmetric => {
                 return Err(not_yet("presigned URLs", "sign in the Authorization header"));
             }
-            Credentialing::Asymmetric(_) => {
-                return Err(not_yet("SigV4A signatures (multi-region access points)", "call the bucket in its region"));
-            }
             Credentialing::HeaderV2 => {
                 return Err(not_yet("signatures of version 2", "let the client sign with SigV4"));
             }
@@ -116,8 +113,8 @@ impl Classifier {
         placeholder: &Placeholder,
         now: Moment,
     ) -> Result<Check, Refusal> {
-        let secret: &Secret<String> = &placeholder.secret_access_key;
-        let key = self.keys.key(secret, claim.credential.scope);
+        let access_key = AccessKey { id: &placeholder.access_key_id, secret: &placeholder.secret_access_key };
+        let key = self.keys.key(access_key, claim.credential.scope);
         // A program that has corrected its clock by the destination's signs by that one.
         let checked = match verify::check(head, claim, key.clone(), now.ours) {
             Err(VerifyError::Stale(_)) if now.theirs != now.ours => verify::check(head, claim, key, now.theirs),
@@ -131,8 +128,8 @@ impl Classifier {
 pub(crate) fn unverified(error: &VerifyError) -> Refusal {
     use cloud::aws::payload::PayloadError;
     let code = match error {
-        VerifyError::Payload(PayloadError::Ecdsa | PayloadError::Events) => RefusalCode::NotSupported,
-        VerifyError::Payload(PayloadError::Repeated | PayloadError::Malformed)
+        VerifyError::Payload(PayloadError::Events) => RefusalCode::NotSupported,
+        VerifyError::Payload(PayloadError::Repeated | PayloadError::Malformed | PayloadError::OtherAlgorithm)
         | VerifyError::NoDate
         | VerifyError::Host(_)
         | VerifyError::Escape(_) => RefusalCode::RequestMalformed,

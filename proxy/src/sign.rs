@@ -47,7 +47,7 @@ pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hol
             let body = match (how.body_decides, verified.payload()) {
                 (false, _) => ProvenBody::Streamed(body),
                 (true, Payload::Hash(_) | Payload::Unsigned) => ProvenBody::Held(how.room.whole(head, body).await?),
-                (true, Payload::UnsignedTrailer | Payload::SignedChunks | Payload::SignedChunksTrailer) => {
+                (true, Payload::UnsignedTrailer | Payload::SignedChunks(_) | Payload::SignedChunksTrailer(_)) => {
                     return Err(framed_form());
                 }
             };

@@ -1,11 +1,11 @@
-//! What a client signed: the `Authorization: AWS4-HMAC-SHA256 …` header and the credential scope, parsed strictly.
+//! What a client signed: the `Authorization: AWS4-…` header of SigV4 and SigV4A and the credential scope, parsed strictly.
 //!
 //! Hostile input: nothing is copied, every part has one alphabet, and what AWS would refuse is refused here.
 
 use std::fmt;
 
-/// The one algorithm of SigV4 (AWS, "Create a signed AWS API request").
-pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+use super::algorithm::Algorithm;
+use super::signature::Signature;
 
 /// Longer headers are refused: a key id, a scope and some forty header names fit into a quarter of it.
 const MAX_BYTES: usize = 4096;
@@ -18,14 +18,14 @@ const MAX_SCOPE_PART_BYTES: usize = 64;
 
 const TERMINATOR: &str = "aws4_request";
 
-/// A parsed SigV4 header. Borrowed from the header's text.
+/// A parsed header. Borrowed from the header's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Authorization<'a> {
     /// `AKIA…/20260705/eu-west-1/s3/aws4_request`
     pub credential: Credential<'a>,
     /// The headers that the signature covers.
     pub signed_headers: SignedHeaders<'a>,
-    /// 64 lower-case hexadecimal digits.
+    /// Lower-case hexadecimal digits, as many as the algorithm makes.
     pub signature: &'a str,
 }
 
@@ -38,13 +38,13 @@ pub struct Credential<'a> {
     pub scope: Scope<'a>,
 }
 
-/// The credential scope: `20260705/eu-west-1/s3/aws4_request`.
+/// The credential scope: `20260705/eu-west-1/s3/aws4_request`, in SigV4A `20260705/s3/aws4_request`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scope<'a> {
     /// The UTC day, `YYYYMMDD`.
     pub date: &'a str,
-    /// `eu-west-1`
-    pub region: &'a str,
+    /// `eu-west-1`; none in SigV4A, where `X-Amz-Region-Set` names the regions.
+    pub region: Option<&'a str>,
     /// The signing name: `s3`.
     pub service: &'a str,
 }
@@ -59,8 +59,8 @@ pub enum BadAuthorization {
     /// Longer than any client sends.
     #[error("the authorization header is longer than {MAX_BYTES} bytes")]
     TooLong,
-    /// Not `AWS4-HMAC-SHA256` followed by a space.
-    #[error("the authorization header does not begin with {ALGORITHM}")]
+    /// Neither `AWS4-HMAC-SHA256` nor `AWS4-ECDSA-P256-SHA256`, followed by a space.
+    #[error("the authorization header begins with none of the algorithms of AWS")]
     Algorithm,
     /// A part that is none of the three.
     #[error("the authorization header holds more than Credential, SignedHeaders and Signature")]
@@ -71,14 +71,14 @@ pub enum BadAuthorization {
     /// A part that does not come.
     #[error("the authorization header lacks {0}")]
     Missing(&'static str),
-    /// Not `KEY/YYYYMMDD/region/service/aws4_request`.
-    #[error("the credential is not KEY/YYYYMMDD/region/service/aws4_request")]
+    /// Not `KEY/YYYYMMDD/region/service/aws4_request`; in SigV4A it has no region.
+    #[error("the credential is not KEY/YYYYMMDD/region/service/aws4_request (SigV4A: without the region)")]
     Credential,
     /// Upper case, out of order, repeated, or without `host`.
     #[error("the signed headers are not lower case, sorted, unique and with `host` among them")]
     SignedHeaders,
-    /// Not 64 lower-case hexadecimal digits.
-    #[error("the signature is not 64 lower-case hexadecimal digits")]
+    /// Not the lower-case hexadecimal digits of a signature.
+    #[error("the signature is not in lower-case hexadecimal digits, or has the wrong length")]
     Signature,
 }
 
@@ -90,8 +90,8 @@ pub fn parse(header: &str) -> Result<Authorization<'_>, BadAuthorization> {
     if header.len() > MAX_BYTES {
         return Err(BadAuthorization::TooLong);
     }
-    let parts =
-        header.strip_prefix(ALGORITHM).and_then(|rest| rest.strip_prefix(' ')).ok_or(BadAuthorization::Algorithm)?;
+    let (scheme, parts) = header.split_once(' ').ok_or(BadAuthorization::Algorithm)?;
+    let algorithm = Algorithm::named(scheme).ok_or(BadAuthorization::Algorithm)?;
     let (mut credential, mut signed_headers, mut signature) = (None, None, None);
     for part in parts.split(',') {
         let (name, value) = part.trim_matches(' ').split_once('=').ok_or(BadAuthorization::UnknownPart)?;
@@ -106,9 +106,9 @@ pub fn parse(header: &str) -> Result<Authorization<'_>, BadAuthorization> {
         }
     }
     Ok(Authorization {
-        credential: Credential::parse(credential.ok_or(BadAuthorization::Missing("Credential"))?)?,
+        credential: Credential::parse(credential.ok_or(BadAuthorization::Missing("Credential"))?, algorithm)?,
         signed_headers: SignedHeaders::parse(signed_headers.ok_or(BadAuthorization::Missing("SignedHeaders"))?)?,
-        signature: parse_signature(signature.ok_or(BadAuthorization::Missing("Signature"))?)?,
+        signature: parse_signature(signature.ok_or(BadAuthorization::Missing("Signature"))?, algorithm)?,
     })
 }
 
@@ -117,19 +117,34 @@ impl<'a> Credential<'a> {
     ///
     /// # Errors
     /// [`BadAuthorization::Credential`] for any other shape.
-    pub fn parse(text: &'a str) -> Result<Self, BadAuthorization> {
+    pub fn parse(text: &'a str, algorithm: Algorithm) -> Result<Self, BadAuthorization> {
         let mut parts = text.split('/');
         let mut next = || parts.next().ok_or(BadAuthorization::Credential);
-        let (access_key_id, date, region, service, terminator) = (next()?, next()?, next()?, next()?, next()?);
+        let (access_key_id, date) = (next()?, next()?);
+        let region = match algorithm {
+            Algorithm::Hmac => Some(next()?),
+            Algorithm::Ecdsa => None,
+        };
+        let (service, terminator) = (next()?, next()?);
         let well_formed = parts.next().is_none()
             && terminator == TERMINATOR
             && is_token(access_key_id, MAX_ACCESS_KEY_BYTES)
             && date.len() == 8
             && date.bytes().all(|b| b.is_ascii_digit())
-            && is_token(region, MAX_SCOPE_PART_BYTES)
+            && region.is_none_or(|region| is_token(region, MAX_SCOPE_PART_BYTES))
             && is_token(service, MAX_SCOPE_PART_BYTES);
         let credential = Self { access_key_id, scope: Scope { date, region, service } };
         if well_formed { Ok(credential) } else { Err(BadAuthorization::Credential) }
+    }
+}
+
+impl Scope<'_> {
+    /// What is signed for: one region by HMAC, a set of them by ECDSA.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self.region {
+            Some(_) => Algorithm::Hmac,
+            None => Algorithm::Ecdsa,
+        }
     }
 }
 
@@ -168,9 +183,8 @@ impl<'a> SignedHeaders<'a> {
     }
 }
 
-fn parse_signature(text: &str) -> Result<&str, BadAuthorization> {
-    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    if text.len() == 64 && text.bytes().all(hex) { Ok(text) } else { Err(BadAuthorization::Signature) }
+fn parse_signature(text: &str, algorithm: Algorithm) -> Result<&str, BadAuthorization> {
+    Signature::parse(text.as_bytes(), algorithm).map(|_| text).ok_or(BadAuthorization::Signature)
 }
 
 fn is_token(text: &str, max_bytes: usize) -> bool {
@@ -186,7 +200,11 @@ fn is_header_name(name: &str) -> bool {
 
 impl fmt::Display for Scope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/{TERMINATOR}", self.date, self.region, self.service)
+        let Self { date, region, service } = self;
+        match region {
+            Some(region) => write!(f, "{date}/{region}/{service}/{TERMINATOR}"),
+            None => write!(f, "{date}/{service}/{TERMINATOR}"),
+        }
     }
 }
 
@@ -199,11 +217,8 @@ impl fmt::Display for Credential<'_> {
 impl fmt::Display for Authorization<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { credential, signed_headers, signature } = self;
-        write!(
-            f,
-            "{ALGORITHM} Credential={credential}, SignedHeaders={}, Signature={signature}",
-            signed_headers.as_str()
-        )
+        let (algorithm, names) = (credential.scope.algorithm().name(), signed_headers.as_str());
+        write!(f, "{algorithm} Credential={credential}, SignedHeaders={names}, Signature={signature}")
     }
 }
 
@@ -216,7 +231,7 @@ mod tests {
     const SIGNATURE: &str = "fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024";
 
     fn header(parts: &str) -> String {
-        format!("{ALGORITHM} {parts}")
+        format!("AWS4-HMAC-SHA256 {parts}")
     }
 
     #[test]
@@ -226,7 +241,7 @@ mod tests {
         ));
         let parsed = parse(&text).expect("well formed");
         assert_eq!(parsed.credential.access_key_id, "AKIDEXAMPLE");
-        assert_eq!(parsed.credential.scope, Scope { date: "20150830", region: "us-east-1", service: "iam" });
+        assert_eq!(parsed.credential.scope, Scope { date: "20150830", region: Some("us-east-1"), service: "iam" });
         assert_eq!(parsed.signed_headers.names().collect::<Vec<_>>(), ["content-type", "host", "x-amz-date"]);
         assert!(parsed.signed_headers.contains("host") && !parsed.signed_headers.contains("range"));
         assert_eq!(parsed.signature, SIGNATURE);
@@ -236,7 +251,7 @@ mod tests {
     fn commas_without_blanks_and_another_order_are_read() {
         let text =
             header(&format!("Signature={SIGNATURE},SignedHeaders=host,  Credential=k/20260705/auto/s3/aws4_request"));
-        assert_eq!(parse(&text).map(|a| a.credential.scope.region), Ok("auto"));
+        assert_eq!(parse(&text).map(|a| a.credential.scope.region), Ok(Some("auto")));
     }
 
     #[test]
@@ -277,10 +292,26 @@ mod tests {
             (with(1, "SignedHeaders=host;"), SignedHeaders),
             (with(2, "Signature=fe5f"), Signature),
             (with(2, &format!("Signature={}", SIGNATURE.to_uppercase())), Signature),
-            (format!("{ALGORITHM} {}", "x".repeat(MAX_BYTES)), BadAuthorization::TooLong),
+            (header(&"x".repeat(MAX_BYTES)), BadAuthorization::TooLong),
         ] {
             assert_eq!(parse(&text), Err(why), "{text}");
         }
+    }
+
+    #[test]
+    fn sigv4a_signs_for_no_one_region() {
+        let sigv4a = |credential: &str, signature: &str| {
+            let text =
+                format!("AWS4-ECDSA-P256-SHA256 Credential={credential}, SignedHeaders=host, Signature={signature}");
+            parse(&text).map(|claim| (claim.credential.scope.to_string(), claim.to_string() == text))
+        };
+        let der = format!("30440220{SIGNATURE}0220{SIGNATURE}");
+        assert_eq!(sigv4a("k/20260705/s3/aws4_request", &der), Ok(("20260705/s3/aws4_request".to_owned(), true)));
+        assert_eq!(sigv4a("k/20260705/us-east-1/s3/aws4_request", &der), Err(BadAuthorization::Credential));
+        assert_eq!(sigv4a("k/20260705/s3/aws4_request", &der[1..]), Err(BadAuthorization::Signature));
+        assert_eq!(sigv4a("k/20260705/s3/aws4_request", &format!("{der}**")), Err(BadAuthorization::Signature));
+        let hmac = header(&format!("Credential=k/20260705/s3/aws4_request, SignedHeaders=host, Signature={SIGNATURE}"));
+        assert_eq!(parse(&hmac), Err(BadAuthorization::Credential));
     }
 
     proptest! {
@@ -292,12 +323,13 @@ mod tests {
 
         #[test]
         fn what_is_printed_is_read_back(
-            key in "[A-Za-z0-9_.-]{1,40}", date in "[0-9]{8}", region in "[a-z0-9-]{1,20}", service in "[A-Za-z0-9-]{1,30}",
-            mut names in prop::collection::btree_set("[a-z0-9-]{1,20}", 0..8), signature in "[0-9a-f]{64}",
+            key in "[A-Za-z0-9_.-]{1,40}", date in "[0-9]{8}", region in prop::option::of("[a-z0-9-]{1,20}"),
+            service in "[A-Za-z0-9-]{1,30}", mut names in prop::collection::btree_set("[a-z0-9-]{1,20}", 0..8),
+            signature in "[0-9a-f]{64}",
         ) {
             names.insert("host".to_owned());
             let names = names.into_iter().collect::<Vec<_>>().join(";");
-            let scope = Scope { date: &date, region: &region, service: &service };
+            let scope = Scope { date: &date, region: region.as_deref(), service: &service };
             let authorization = Authorization {
                 credential: Credential { access_key_id: &key, scope },
                 signed_headers: SignedHeaders(&names),

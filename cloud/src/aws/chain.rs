@@ -1,40 +1,66 @@
-//! The chain of signatures that a chunk-signed body carries: each covers the one before it.
+//! The chain of signatures that a signed body carries: each covers the one before it.
 
 use std::sync::Arc;
 
+use super::algorithm::{Algorithm, Subject};
 use super::date::AmzDate;
 use super::digest::HexDigest;
 use super::key::SigningKey;
+use super::signature::Signature;
 
 /// A chain at some point of a body. It begins with the signature of the request's head.
 #[derive(Debug, Clone)]
 pub struct Chain {
     key: Arc<SigningKey>,
     date: AmzDate,
-    previous: HexDigest,
+    previous: Signature,
+}
+
+/// What comes next in a body.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Link<'a> {
+    /// A chunk of data, or an event: the hash of its headers, of which chunks have none, and of its data.
+    Chunk { headers: &'a HexDigest, data: &'a HexDigest },
+    /// The trailer: the hash of its canonical lines.
+    Trailer(&'a HexDigest),
 }
 
 impl Chain {
     /// Begins at the head's signature, the seed.
-    pub(super) const fn new(key: Arc<SigningKey>, date: AmzDate, seed: HexDigest) -> Self {
+    pub(super) const fn new(key: Arc<SigningKey>, date: AmzDate, seed: Signature) -> Self {
         Self { key, date, previous: seed }
     }
 
-    /// The last signature made: the seed, at first.
-    pub const fn signature(&self) -> &HexDigest {
+    /// The last signature: the seed, at first.
+    pub const fn signature(&self) -> &Signature {
         &self.previous
     }
 
-    /// Signs the next chunk, by the hash of its data.
-    pub(super) fn sign_chunk(&mut self, data: &HexDigest) -> HexDigest {
-        let hashes = [&self.previous, &HexDigest::EMPTY, data];
-        self.previous = self.key.sign("AWS4-HMAC-SHA256-PAYLOAD", &self.date, &hashes);
+    /// How it is signed.
+    pub fn algorithm(&self) -> Algorithm {
+        self.key.algorithm()
+    }
+
+    /// Signs what comes next.
+    pub(super) fn sign(&mut self, link: Link<'_>) -> Signature {
+        self.previous = self.with_lines(link, |subject, lines| self.key.sign(subject, &self.date, lines));
         self.previous
     }
 
-    /// Signs the trailer, by the hash of its canonical lines.
-    pub(super) fn sign_trailer(&mut self, lines: &HexDigest) -> HexDigest {
-        self.previous = self.key.sign("AWS4-HMAC-SHA256-TRAILER", &self.date, &[&self.previous, lines]);
-        self.previous
+    /// Goes on over what comes next, if `claimed` is its signature.
+    pub(super) fn accept(&mut self, link: Link<'_>, claimed: &Signature) -> bool {
+        let accepted = self.with_lines(link, |subject, lines| self.key.verifies(subject, &self.date, lines, claimed));
+        if accepted {
+            self.previous = *claimed;
+        }
+        accepted
+    }
+
+    fn with_lines<T>(&self, link: Link<'_>, signer: impl FnOnce(Subject, &[&str]) -> T) -> T {
+        let previous = self.previous.as_str();
+        match link {
+            Link::Chunk { headers, data } => signer(Subject::Chunk, &[previous, headers.as_str(), data.as_str()]),
+            Link::Trailer(lines) => signer(Subject::Trailer, &[previous, lines.as_str()]),
+        }
     }
 }

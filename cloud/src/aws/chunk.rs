@@ -1,19 +1,22 @@
-//! Signs the chunks of a body again as they pass: `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`, with and without a trailer.
+//! Signs the chunks of a body again as they pass: `STREAMING-AWS4-HMAC-SHA256-PAYLOAD` and the same with ECDSA, with and
+//! without a trailer.
 //!
 //! ```text
 //! 10000;chunk-signature=ad80…\r\n   <65536 bytes>\r\n      each signature covers the one before it,
 //! 0;chunk-signature=b6c6…\r\n       \r\n                   the first covers the head's
 //! ```
 //!
-//! A chunk's hash stands before its data, so one chunk is held at a time: memory is constant, and bounded by
+//! Signatures of ECDSA are padded, so all of an algorithm have one width. A chunk's hash stands before its data, so one chunk is held at a time: memory is constant, and bounded by
 //! [`MAX_CHUNK`]. Framing and length do not change, so `Content-Length` stays true.
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::chain::Chain;
+use super::algorithm::Algorithm;
+use super::chain::{Chain, Link};
 use super::digest::HexDigest;
 use super::payload::Payload;
+use super::signature::Signature;
 use super::trailer;
 
 /// The largest chunk that is held. SDKs send 64 KiB to 1 MiB; AWS sets no upper limit.
@@ -28,7 +31,6 @@ const EXTENSION: &[u8] = b";chunk-signature=";
 /// Longest size that is read: eight hex digits go far beyond [`MAX_CHUNK`], leading zeros included.
 const MAX_SIZE_DIGITS: usize = 8;
 
-const MAX_HEADER: usize = MAX_SIZE_DIGITS + EXTENSION.len() + HexDigest::LENGTH + CRLF.len();
 const CRLF: &[u8] = b"\r\n";
 
 /// Why a body with signed chunks is cut off.
@@ -37,7 +39,7 @@ pub enum ChunkError {
     /// The head does not say how long the decoded body is.
     #[error("x-amz-decoded-content-length is missing or is not one number; chunk-signed bodies need it")]
     NoLength,
-    /// A chunk does not begin with `<hex size>;chunk-signature=<64 hex digits>\r\n`, or does not end with `\r\n`.
+    /// A chunk does not begin with `<hex size>;chunk-signature=<signature>\r\n`, or does not end with `\r\n`.
     #[error("the body is not framed as aws-chunked with chunk signatures")]
     Framing,
     /// A chunk beyond [`MAX_CHUNK`].
@@ -64,6 +66,7 @@ pub enum ChunkError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Framing {
     decoded_length: u64,
+    algorithm: Algorithm,
     end: End,
 }
 
@@ -76,16 +79,16 @@ enum End {
 impl Framing {
     /// Reads the head; `None` if the payload's chunks are not signed.
     pub fn declared(headers: &HeaderMap, payload: &Payload) -> Result<Option<Self>, ChunkError> {
-        let end = match payload {
-            Payload::SignedChunks => End::Plain,
-            Payload::SignedChunksTrailer => End::Trailer,
+        let (algorithm, end) = match *payload {
+            Payload::SignedChunks(algorithm) => (algorithm, End::Plain),
+            Payload::SignedChunksTrailer(algorithm) => (algorithm, End::Trailer),
             Payload::Hash(_) | Payload::Unsigned | Payload::UnsignedTrailer => return Ok(None),
         };
         let mut values = headers.get_all("x-amz-decoded-content-length").iter();
         let (Some(value), None) = (values.next(), values.next()) else { return Err(ChunkError::NoLength) };
         let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
         let decoded_length = digits.and_then(|text| text.parse().ok()).ok_or(ChunkError::NoLength)?;
-        Ok(Some(Self { decoded_length, end }))
+        Ok(Some(Self { decoded_length, algorithm, end }))
     }
 }
 
@@ -98,6 +101,7 @@ pub struct Resigner {
     outbound: Chain,
     /// Decoded bytes that are still to come.
     left: u64,
+    algorithm: Algorithm,
     end: End,
     state: State,
     /// The frame at hand, exactly as received; only its signature is replaced.
@@ -115,17 +119,17 @@ enum State {
 /// Where things stand in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Chunk {
-    claimed: HexDigest,
+    claimed: Signature,
     header: usize,
     size: usize,
     total: usize,
 }
 
 impl Resigner {
-    /// `inbound` begins at the client's verified signature, `outbound` at ours.
+    /// `inbound` begins at the client's verified signature, `outbound` at ours. Both are of the declared algorithm.
     pub fn new(inbound: Chain, outbound: Chain, framing: Framing) -> Self {
-        let Framing { decoded_length, end } = framing;
-        Self { inbound, outbound, left: decoded_length, end, state: State::Header, frame: BytesMut::new() }
+        let Framing { decoded_length: left, algorithm, end } = framing;
+        Self { inbound, outbound, left, algorithm, end, state: State::Header, frame: BytesMut::new() }
     }
 
     /// Takes the next bytes of the client's body, and gives out every frame that they complete.
@@ -148,12 +152,12 @@ impl Resigner {
             State::Header | State::Data(_) => Err(ChunkError::Truncated),
             State::Trailer => {
                 self.state = State::Done;
-                let trailer = trailer::parse(&self.frame).ok_or(ChunkError::Trailer)?;
-                let lines = HexDigest::of(&trailer.canonical);
-                if !self.inbound.sign_trailer(&lines).matches(&trailer.claimed) {
+                let trailer = trailer::parse(&self.frame, self.algorithm).ok_or(ChunkError::Trailer)?;
+                let link = Link::Trailer(&HexDigest::of(&trailer.canonical));
+                if !self.inbound.accept(link, &trailer.claimed) {
                     return Err(ChunkError::Signature);
                 }
-                let signature = self.outbound.sign_trailer(&lines);
+                let signature = self.outbound.sign(link);
                 self.give(trailer.signature_at, &signature, out);
                 Ok(())
             }
@@ -166,14 +170,15 @@ impl Resigner {
     }
 
     fn take_header(&mut self, input: &mut Bytes, out: &mut impl Extend<Bytes>) -> Result<(), ChunkError> {
-        let room = MAX_HEADER - self.frame.len();
+        let longest = MAX_SIZE_DIGITS + EXTENSION.len() + self.algorithm.width() + CRLF.len();
+        let room = longest - self.frame.len();
         let line_end = input.iter().take(room).position(|b| *b == b'\n');
         let taken = line_end.map_or(room.min(input.len()), |at| at + 1);
         self.frame.extend_from_slice(&input.split_to(taken));
         if line_end.is_none() {
-            return if self.frame.len() == MAX_HEADER { Err(ChunkError::Framing) } else { Ok(()) };
+            return if self.frame.len() == longest { Err(ChunkError::Framing) } else { Ok(()) };
         }
-        let (size, claimed) = parse_header(&self.frame).ok_or(ChunkError::Framing)?;
+        let (size, claimed) = parse_header(&self.frame, self.algorithm).ok_or(ChunkError::Framing)?;
         if size > MAX_CHUNK {
             return Err(ChunkError::TooLarge(size));
         }
@@ -209,12 +214,12 @@ impl Resigner {
         if !(end == CRLF || end.is_empty()) {
             return Err(ChunkError::Framing);
         }
-        let hash = HexDigest::of(data);
-        if !self.inbound.sign_chunk(&hash).matches(&chunk.claimed) {
+        let link = Link::Chunk { headers: &HexDigest::EMPTY, data: &HexDigest::of(data) };
+        if !self.inbound.accept(link, &chunk.claimed) {
             return Err(ChunkError::Signature);
         }
-        let signature = self.outbound.sign_chunk(&hash);
-        self.give(chunk.header - CRLF.len() - HexDigest::LENGTH, &signature, out);
+        let signature = self.outbound.sign(link);
+        self.give(chunk.header - CRLF.len() - self.algorithm.width(), &signature, out);
         self.state = match (chunk.size, self.end) {
             (0, End::Plain) => State::Done,
             (0, End::Trailer) => State::Trailer,
@@ -223,14 +228,15 @@ impl Resigner {
         Ok(())
     }
 
-    fn give(&mut self, signature_at: usize, signature: &HexDigest, out: &mut impl Extend<Bytes>) {
-        self.frame[signature_at..signature_at + HexDigest::LENGTH].copy_from_slice(signature.as_bytes());
+    fn give(&mut self, signature_at: usize, signature: &Signature, out: &mut impl Extend<Bytes>) {
+        let text = signature.padded(self.algorithm);
+        self.frame[signature_at..signature_at + text.len()].copy_from_slice(text);
         out.extend(Some(self.frame.split().freeze()));
     }
 }
 
-/// Size and signature of `<hex>;chunk-signature=<64 hex>\r\n`; no other extension, so that nobody reads one and we not.
-fn parse_header(line: &[u8]) -> Option<(usize, HexDigest)> {
+/// Size and signature of `<hex>;chunk-signature=<signature>\r\n`; no other extension, so that nobody reads one and we not.
+fn parse_header(line: &[u8], algorithm: Algorithm) -> Option<(usize, Signature)> {
     let line = line.strip_suffix(CRLF)?;
     let digits = line.iter().position(|b| *b == b';')?;
     let (size, extension) = line.split_at(digits);
@@ -238,5 +244,5 @@ fn parse_header(line: &[u8]) -> Option<(usize, HexDigest)> {
         return None;
     }
     let size = usize::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()?;
-    Some((size, HexDigest::parse(extension.strip_prefix(EXTENSION)?)?))
+    Some((size, Signature::parse_padded(extension.strip_prefix(EXTENSION)?, algorithm)?))
 }

@@ -5,22 +5,18 @@ use std::borrow::Cow;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
+use super::algorithm::Algorithm;
 use super::authorization::{self, Authorization, BadAuthorization, Credential};
 use super::query::Query;
-
-/// SigV4A: one signature for a set of regions (AWS, "Multi-Region signing").
-const ASYMMETRIC: &str = "AWS4-ECDSA-P256-SHA256";
 
 /// The proof that a request carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentialing<'a> {
-    /// SigV4 in the `Authorization` header: what SDKs send. The body may be signed chunk by chunk on top of it;
-    /// `x-amz-content-sha256` says so.
+    /// SigV4 or SigV4A in the `Authorization` header: what SDKs send. The body may be signed piece by piece on top of it;
+    /// `x-amz-content-sha256` or `content-type` say so.
     Header(Authorization<'a>),
     /// SigV4 in the query: a presigned URL.
     Presigned(Presigned<'a>),
-    /// SigV4A in the header, for this signing name.
-    Asymmetric(&'a str),
     /// SigV4A in the query.
     PresignedAsymmetric,
     /// Signature version 2 in the header (`AWS key:signature`): old S3 clients.
@@ -45,7 +41,7 @@ pub struct Presigned<'a> {
 impl Presigned<'_> {
     /// Who signed, and for what.
     pub fn credential(&self) -> Credential<'_> {
-        Credential::parse(&self.text).expect("checked when it was made")
+        Credential::parse(&self.text, Algorithm::Hmac).expect("checked when it was made")
     }
 }
 
@@ -89,37 +85,23 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, query: Query<'a>) -> Result<Crede
 
 fn in_header(value: &HeaderValue) -> Result<Credentialing<'_>, BadProof> {
     let text = value.to_str().map_err(|_| BadProof::NotText)?;
-    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let scheme = text.split_once(' ').map_or(text, |(scheme, _)| scheme);
     Ok(match scheme {
         "AWS" => Credentialing::HeaderV2,
-        ASYMMETRIC => Credentialing::Asymmetric(asymmetric_service(rest)?),
         aws4 if aws4.to_ascii_uppercase().starts_with("AWS4-") => Credentialing::Header(authorization::parse(text)?),
         bearer if bearer.eq_ignore_ascii_case("bearer") => Credentialing::Bearer,
         _ => Credentialing::OtherScheme,
     })
 }
 
-/// `Credential=KEY/YYYYMMDD/service/aws4_request, …`: SigV4A's scope has no region.
-fn asymmetric_service(parts: &str) -> Result<&str, BadAuthorization> {
-    let mut credentials = parts.split(',').filter_map(|part| part.trim_matches(' ').strip_prefix("Credential="));
-    let credential = credentials.next().ok_or(BadAuthorization::Missing("Credential"))?;
-    if credentials.next().is_some() {
-        return Err(BadAuthorization::Repeated("Credential"));
-    }
-    match credential.split('/').collect::<Vec<_>>()[..] {
-        [_, _, service, "aws4_request"] if !service.is_empty() => Ok(service),
-        _ => Err(BadAuthorization::Credential),
-    }
-}
-
 fn in_query(query: Query<'_>) -> Result<Option<Credentialing<'_>>, BadProof> {
     let has = |name: &str| query.pairs().any(|(found, _)| found.eq_ignore_ascii_case(name));
     if has("X-Amz-Signature") || has("X-Amz-Credential") || has("X-Amz-Algorithm") {
-        if query.one("X-Amz-Algorithm") == Ok(Some(ASYMMETRIC.into())) {
+        if query.one("X-Amz-Algorithm") == Ok(Some(Algorithm::Ecdsa.name().into())) {
             return Ok(Some(Credentialing::PresignedAsymmetric));
         }
         let text = query.one("X-Amz-Credential").ok().flatten().ok_or(BadProof::Presigned)?;
-        Credential::parse(&text).map_err(|_| BadProof::Presigned)?;
+        Credential::parse(&text, Algorithm::Hmac).map_err(|_| BadProof::Presigned)?;
         return Ok(Some(Credentialing::Presigned(Presigned { text })));
     }
     let second_version = query.has("AWSAccessKeyId") && query.has("Signature");
@@ -132,6 +114,9 @@ mod tests {
 
     const V4: &str = "AWS4-HMAC-SHA256 Credential=k/20260705/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
 
+    const V4A: &str =
+        "AWS4-ECDSA-P256-SHA256 Credential=k/20260705/s3/aws4_request, SignedHeaders=host, Signature=3006020100020100";
+
     fn headers(values: &[&str]) -> HeaderMap {
         values.iter().map(|v| (AUTHORIZATION, v.parse().expect("a header value"))).collect()
     }
@@ -139,10 +124,6 @@ mod tests {
     #[test]
     fn each_kind_of_proof_is_told_apart() {
         let kinds = [
-            (
-                "AWS4-ECDSA-P256-SHA256 Credential=k/20260705/s3/aws4_request, SignedHeaders=host, Signature=30",
-                Credentialing::Asymmetric("s3"),
-            ),
             ("AWS k:c2ln", Credentialing::HeaderV2),
             ("bearer abc", Credentialing::Bearer),
             ("Basic abc", Credentialing::OtherScheme),
@@ -150,7 +131,9 @@ mod tests {
         for (value, expected) in kinds {
             assert_eq!(read(&headers(&[value]), Query::parse(None)), Ok(expected));
         }
-        assert!(matches!(read(&headers(&[V4]), Query::parse(None)), Ok(Credentialing::Header(_))));
+        for header in [V4, V4A] {
+            assert!(matches!(read(&headers(&[header]), Query::parse(None)), Ok(Credentialing::Header(_))));
+        }
         let none = HeaderMap::new();
         assert_eq!(read(&none, Query::parse(Some("a=b"))), Ok(Credentialing::Unsigned));
         assert_eq!(
@@ -171,7 +154,7 @@ mod tests {
             panic!("presigned")
         };
         assert_eq!(presigned.credential().access_key_id, "AKID");
-        assert_eq!(presigned.credential().scope.region, "eu-west-1");
+        assert_eq!(presigned.credential().scope.region, Some("eu-west-1"));
     }
 
     #[test]

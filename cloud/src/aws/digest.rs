@@ -1,8 +1,7 @@
-//! SHA-256 in lower-case hex: body hashes and signatures, 64 bytes on the stack.
+//! SHA-256 in lower-case hex, 64 bytes on the stack.
 
 use std::fmt;
 
-use aws_lc_rs::constant_time;
 use aws_lc_rs::digest::{SHA256, digest};
 
 /// 32 bytes, written as 64 lower-case hex digits.
@@ -42,11 +41,6 @@ impl HexDigest {
     /// The hex digits as bytes.
     pub const fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
-    }
-
-    /// Whether both are the same, in a time that does not depend on where they differ.
-    pub fn matches(&self, other: &Self) -> bool {
-        constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Signing keys: derived from a secret for one day, region and service, and remembered.
+//! Signing keys: derived from a secret for one day, region and service, or for SigV4A from the access key, and remembered.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,35 +9,59 @@ use aws_lc_rs::{digest, hmac};
 use moka::sync::Cache;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::algorithm::{Algorithm, Subject};
 use super::authorization::Scope;
 use super::date::AmzDate;
 use super::digest::HexDigest;
+use super::key_pair::KeyPair;
+use super::signature::Signature;
 
 /// How many keys are remembered: some hundred credentials in a dozen regions and services each. A key takes 0.8 KiB.
 const MAX_KEYS: u64 = 4096;
 
-/// A key that nobody used for this long is wiped; deriving it again costs two microseconds.
+/// A key that nobody used for this long is wiped; deriving it again costs two microseconds (one of SigV4A: thirty).
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// A derived key with the scope that it is good for. The key's memory is wiped on drop (by `HMAC_CTX_cleanup`).
+/// What keys are derived from.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessKey<'a> {
+    /// The access key id. Only keys of SigV4A depend on it.
+    pub id: &'a str,
+    /// The secret access key.
+    pub secret: &'a Secret<String>,
+}
+
+/// A derived key with the scope that it is good for. Its memory is wiped on drop (by `HMAC_CTX_cleanup`, `EC_KEY_free`).
 pub struct SigningKey {
-    key: hmac::Key,
+    key: Key,
     scope: Box<str>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all keys are of the large kind: a box would only cost them a detour"
+)]
+enum Key {
+    Hmac(hmac::Key),
+    Ecdsa(KeyPair),
+}
+
 impl SigningKey {
-    /// Derives the key for `scope`: four HMACs, each keyed with the one before.
-    pub fn derive(secret: &Secret<String>, scope: Scope<'_>) -> Self {
-        let mut first = Zeroizing::new(String::with_capacity(4 + secret.expose().len()));
-        first.push_str("AWS4");
-        first.push_str(secret.expose());
-        let mut key = hmac::Key::new(hmac::HMAC_SHA256, first.as_bytes());
-        for message in [scope.date, scope.region, scope.service, "aws4_request"] {
-            let mut next = Zeroizing::new([0; 32]);
-            hmac::sign_to_buffer(&key, message.as_bytes(), &mut *next).expect("32 bytes hold an HMAC-SHA256");
-            key = hmac::Key::new(hmac::HMAC_SHA256, &*next);
-        }
+    /// Derives the key for `scope`, which says the algorithm too.
+    pub fn derive(access_key: AccessKey<'_>, scope: Scope<'_>) -> Self {
+        let key = match scope.region {
+            Some(region) => Key::Hmac(derive_hmac(access_key.secret, scope, region)),
+            None => Key::Ecdsa(KeyPair::derive(access_key)),
+        };
         Self { key, scope: scope.to_string().into() }
+    }
+
+    /// How it signs.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self.key {
+            Key::Hmac(_) => Algorithm::Hmac,
+            Key::Ecdsa(_) => Algorithm::Ecdsa,
+        }
     }
 
     /// `20150830/us-east-1/s3/aws4_request`
@@ -47,24 +71,57 @@ impl SigningKey {
 
     /// Whether it is the key for `scope`.
     pub fn is_for(&self, scope: Scope<'_>) -> bool {
-        self.scope.split('/').eq([scope.date, scope.region, scope.service, "aws4_request"])
+        let parts = [Some(scope.date), scope.region, Some(scope.service), Some("aws4_request")];
+        self.scope.split('/').eq(parts.into_iter().flatten())
     }
 
     /// Signs a canonical request, by its hash.
-    pub(super) fn sign_request(&self, date: &AmzDate, canonical: &HexDigest) -> HexDigest {
-        self.sign("AWS4-HMAC-SHA256", date, &[canonical])
+    pub(super) fn sign_request(&self, date: &AmzDate, canonical: &HexDigest) -> Signature {
+        self.sign(Subject::Request, date, &[canonical.as_str()])
     }
 
-    /// Signs `algorithm`, date, scope and hashes, a line each: every string to sign of SigV4 has this shape.
-    pub(super) fn sign(&self, algorithm: &str, date: &AmzDate, hashes: &[&HexDigest]) -> HexDigest {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(algorithm.as_bytes());
-        for line in [date.as_str(), &self.scope].into_iter().chain(hashes.iter().map(|hash| hash.as_str())) {
-            context.update(b"\n");
-            context.update(line.as_bytes());
+    /// Signs a title, date, scope and hashes, a line each: every string to sign has this shape.
+    pub(super) fn sign(&self, subject: Subject, date: &AmzDate, hashes: &[&str]) -> Signature {
+        let lines = self.lines(subject, date, hashes);
+        match &self.key {
+            Key::Hmac(key) => sign_hmac(key, lines),
+            Key::Ecdsa(pair) => pair.sign(lines),
         }
-        HexDigest::write(context.sign().as_ref())
     }
+
+    /// Whether `claimed` was made with this key over the same lines.
+    pub(super) fn verifies(&self, subject: Subject, date: &AmzDate, hashes: &[&str], claimed: &Signature) -> bool {
+        let lines = self.lines(subject, date, hashes);
+        match &self.key {
+            Key::Hmac(key) => sign_hmac(key, lines).matches(claimed),
+            Key::Ecdsa(pair) => pair.verifies(lines, claimed),
+        }
+    }
+
+    fn lines<'a>(&'a self, subject: Subject, date: &'a AmzDate, hashes: &'a [&str]) -> impl Iterator<Item = &'a str> {
+        let head = [self.algorithm().title(subject), "\n", date.as_str(), "\n", &self.scope];
+        head.into_iter().chain(hashes.iter().flat_map(|hash| ["\n", *hash]))
+    }
+}
+
+/// Four HMACs, each keyed with the one before.
+fn derive_hmac(secret: &Secret<String>, scope: Scope<'_>, region: &str) -> hmac::Key {
+    let mut first = Zeroizing::new(String::with_capacity(4 + secret.expose().len()));
+    first.push_str("AWS4");
+    first.push_str(secret.expose());
+    let mut key = hmac::Key::new(hmac::HMAC_SHA256, first.as_bytes());
+    for message in [scope.date, region, scope.service, "aws4_request"] {
+        let mut next = Zeroizing::new([0; 32]);
+        hmac::sign_to_buffer(&key, message.as_bytes(), &mut *next).expect("32 bytes hold an HMAC-SHA256");
+        key = hmac::Key::new(hmac::HMAC_SHA256, &*next);
+    }
+    key
+}
+
+fn sign_hmac<'a>(key: &hmac::Key, text: impl Iterator<Item = &'a str>) -> Signature {
+    let mut context = hmac::Context::with_key(key);
+    text.for_each(|part| context.update(part.as_bytes()));
+    Signature::write(context.sign().as_ref())
 }
 
 impl fmt::Debug for SigningKey {
@@ -73,8 +130,8 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The signing keys in use, found by a fingerprint of secret, day, region and service. So a key rolls with the UTC day,
-/// and two credentials never share one, even if somebody gave both the same access key id.
+/// The signing keys in use, found by a fingerprint of secret and scope. So a key rolls with the UTC day, and two credentials
+/// never share one, even if somebody gave both the same access key id.
 ///
 /// Reads take no lock. One value serves a whole process; clones share what they remember.
 #[derive(Clone)]
@@ -89,12 +146,12 @@ impl SigningKeys {
     }
 
     /// The key for `scope`, derived if it is not remembered.
-    pub fn key(&self, secret: &Secret<String>, scope: Scope<'_>) -> Arc<SigningKey> {
-        let fingerprint = fingerprint(secret, scope);
+    pub fn key(&self, access_key: AccessKey<'_>, scope: Scope<'_>) -> Arc<SigningKey> {
+        let fingerprint = fingerprint(access_key, scope);
         if let Some(key) = self.0.get(&fingerprint) {
             return key;
         }
-        let key = Arc::new(SigningKey::derive(secret, scope));
+        let key = Arc::new(SigningKey::derive(access_key, scope));
         self.0.insert(fingerprint, Arc::clone(&key));
         key
     }
@@ -112,10 +169,11 @@ impl fmt::Debug for SigningKeys {
     }
 }
 
-/// One SHA-256 over the four values, each preceded by its length so that none can pass for another.
-fn fingerprint(secret: &Secret<String>, scope: Scope<'_>) -> Fingerprint {
-    let fields = [secret.expose().as_str(), scope.date, scope.region, scope.service];
-    let mut text = Vec::with_capacity(fields.iter().map(|field| field.len() + 8).sum());
+/// One SHA-256 over all that a key is derived from, each preceded by its length so that none can pass for another.
+fn fingerprint(access_key: AccessKey<'_>, scope: Scope<'_>) -> Fingerprint {
+    let region_or_id = scope.region.map_or(["", access_key.id], |region| [region, ""]);
+    let fields = [access_key.secret.expose(), scope.date, scope.service].into_iter().chain(region_or_id);
+    let mut text = Vec::with_capacity(fields.clone().map(|field| field.len() + 8).sum());
     for field in fields {
         text.extend_from_slice(&(field.len() as u64).to_be_bytes());
         text.extend_from_slice(field.as_bytes());
@@ -129,20 +187,24 @@ fn fingerprint(secret: &Secret<String>, scope: Scope<'_>) -> Fingerprint {
 mod tests {
     use super::*;
 
-    const DAY: Scope<'_> = Scope { date: "20150830", region: "us-east-1", service: "iam" };
+    const DAY: Scope<'_> = Scope { date: "20150830", region: Some("us-east-1"), service: "iam" };
 
     fn secret(text: &str) -> Secret<String> {
         Secret::new(text.to_owned())
     }
 
-    fn signature(key: &SigningKey) -> HexDigest {
-        key.sign_request(&AmzDate::parse(b"20150830T123600Z").unwrap(), &HexDigest::EMPTY)
+    fn access_key(secret: &Secret<String>) -> AccessKey<'_> {
+        AccessKey { id: "AKIDEXAMPLE", secret }
+    }
+
+    fn signature(key: &SigningKey) -> String {
+        key.sign_request(&AmzDate::parse(b"20150830T123600Z").unwrap(), &HexDigest::EMPTY).as_str().to_owned()
     }
 
     /// The worked example of "Deriving a signing key" in the AWS documentation.
     #[test]
     fn the_documented_example_signs_as_documented() {
-        let key = SigningKey::derive(&secret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), DAY);
+        let key = SigningKey::derive(access_key(&secret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")), DAY);
         let canonical = HexDigest::parse(b"f536975d06c0309214f805bb90ccff089219ecd68b2577efef23edd43b7e1a59").unwrap();
         let signature = key.sign_request(&AmzDate::parse(b"20150830T123600Z").unwrap(), &canonical);
         assert_eq!(signature.as_str(), "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7");
@@ -151,35 +213,39 @@ mod tests {
     #[test]
     fn a_remembered_key_is_found_again() {
         let keys = SigningKeys::new();
-        assert!(Arc::ptr_eq(&keys.key(&secret("s"), DAY), &keys.key(&secret("s"), DAY)));
+        assert!(Arc::ptr_eq(&keys.key(access_key(&secret("s")), DAY), &keys.key(access_key(&secret("s")), DAY)));
     }
 
     #[test]
     fn another_secret_day_region_or_service_is_another_key() {
         let keys = SigningKeys::new();
-        let first = signature(&keys.key(&secret("s"), DAY));
+        let first = signature(&keys.key(access_key(&secret("s")), DAY));
         for (text, scope) in [
             ("t", DAY),
             ("s", Scope { date: "20150831", ..DAY }),
-            ("s", Scope { region: "us-east-2", ..DAY }),
+            ("s", Scope { region: Some("us-east-2"), ..DAY }),
             ("s", Scope { service: "sts", ..DAY }),
         ] {
-            let key = keys.key(&secret(text), scope);
+            let key = keys.key(access_key(&secret(text)), scope);
             assert_ne!(signature(&key), first, "{scope:?}");
-            assert_eq!(signature(&key), signature(&SigningKey::derive(&secret(text), scope)));
+            assert_eq!(signature(&key), signature(&SigningKey::derive(access_key(&secret(text)), scope)));
         }
     }
 
     #[test]
     fn fields_cannot_pass_for_one_another() {
-        let shifted = Scope { date: "2015083", region: "0us-east-1", service: "iam" };
-        assert_ne!(fingerprint(&secret("s"), DAY), fingerprint(&secret("s"), shifted));
+        let secret = secret("s");
+        let of = |id: &str, scope| fingerprint(AccessKey { id, secret: &secret }, scope);
+        assert_ne!(of("k", DAY), of("k", Scope { date: "2015083", region: Some("0us-east-1"), service: "iam" }));
+        assert_ne!(of("us-east-1", DAY), of("us-east-1", Scope { region: None, ..DAY }));
+        assert_ne!(of("k", Scope { region: None, ..DAY }), of("l", Scope { region: None, ..DAY }), "SigV4A: by key id");
+        assert_eq!(of("k", DAY), of("l", DAY), "SigV4: by secret alone");
     }
 
     #[test]
     fn debug_of_keys_shows_no_key() {
         let keys = SigningKeys::new();
-        let key = keys.key(&secret("hunter2"), DAY);
+        let key = keys.key(access_key(&secret("hunter2")), DAY);
         assert_eq!(format!("{key:?}"), "SigningKey(20150830/us-east-1/iam/aws4_request)");
         assert!(!format!("{keys:?}").contains("hunter2"));
     }

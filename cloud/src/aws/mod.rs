@@ -1,5 +1,6 @@
 //! Amazon Web Services: what a request would do, and how it is signed.
 
+pub mod algorithm;
 pub mod authorization;
 pub mod credentialing;
 pub mod endpoints;
@@ -15,6 +16,7 @@ pub mod key;
 pub mod operations;
 pub mod payload;
 pub mod sign;
+pub mod signature;
 pub mod skew;
 pub mod strip;
 pub mod uri;
@@ -38,6 +40,7 @@ mod sqs;
 
 mod canonical;
 mod date;
+mod key_pair;
 mod trailer;
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::operations;
 use super::query::Query;
 use super::s3_target::is_nameless;
 use super::sqs;
+use super::strip::REGION_SET;
 
 /// What recognition looks at. Nothing of it is changed. No `Debug`: headers carry secrets.
 #[derive(Clone, Copy)]
@@ -85,13 +86,14 @@ pub fn recognise(head: Head<'_>) -> Result<Recognised<'_>, Unrecognised> {
         // `S3.amazonaws.com` would pass by the host rules, and still reach S3.
         return Err(UnknownHost::NotAName.into());
     }
-    let signed = Signed::of(&credentialing, head.headers);
+    let signed = Signed::of(&credentialing);
     let service = match signed.service {
         Some(scope) => agreed(scope, &endpoint)?,
         None => endpoint.as_ref().map_err(|why| *why)?.service,
     };
     let host_region = endpoint.as_ref().ok().and_then(|endpoint| endpoint.region.name());
-    let region = signed.region.or(host_region);
+    // SigV4A signs for a set of regions; where the request goes is one of them.
+    let region = signed.region.or(host_region).or_else(|| region_set(head.headers));
     let reading = action::read(Known { head, query, service, region, endpoint: endpoint.as_ref().ok() });
     let call = Call {
         cloud: Cloud::Aws,
@@ -151,14 +153,10 @@ struct Signed<'c> {
 }
 
 impl<'c> Signed<'c> {
-    fn of(credentialing: &'c Credentialing<'_>, headers: &'c HeaderMap) -> Self {
+    fn of(credentialing: &'c Credentialing<'_>) -> Self {
         let scope = match credentialing {
             Credentialing::Header(authorization) => authorization.credential.scope,
             Credentialing::Presigned(presigned) => presigned.credential().scope,
-            Credentialing::Asymmetric(service) => {
-                let region = headers.get("x-amz-region-set").and_then(|set| set.to_str().ok());
-                return Self { service: Some(service), region };
-            }
             Credentialing::PresignedAsymmetric
             | Credentialing::HeaderV2
             | Credentialing::PresignedV2
@@ -166,8 +164,13 @@ impl<'c> Signed<'c> {
             | Credentialing::OtherScheme
             | Credentialing::Unsigned => return Self::default(),
         };
-        Self { service: Some(scope.service), region: Some(scope.region) }
+        Self { service: Some(scope.service), region: scope.region }
     }
+}
+
+/// `*`, or `us-east-1,us-west-2`.
+fn region_set(headers: &HeaderMap) -> Option<&str> {
+    headers.get(REGION_SET).and_then(|set| set.to_str().ok())
 }
 
 /// The scope's service, unless the host rules know the host for another one. A host that they do not know (an emulator,

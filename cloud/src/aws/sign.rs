@@ -1,20 +1,23 @@
 //! The signature that the cloud sees: takes the client's out of a request's head and puts the lease's in.
 
+use std::sync::Arc;
+
 use access::AwsCredential;
 use http::header::{AUTHORIZATION, HOST, HeaderValue, InvalidHeaderValue};
 use http::request::Parts;
 use http::uri::{InvalidUri, InvalidUriParts, PathAndQuery, Uri};
 use jiff::Timestamp;
 
+use super::algorithm::Algorithm;
 use super::authorization::{self, BadAuthorization, Scope, SignedHeaders};
 use super::canonical::{Canonical, Headers, Line};
 use super::chain::Chain;
 use super::date::AmzDate;
-use super::digest::HexDigest;
 use super::form::Form;
 use super::host::{self, HostError};
-use super::key::SigningKeys;
+use super::key::{AccessKey, SigningKey, SigningKeys};
 use super::payload::{CONTENT_SHA256, Payload};
+use super::signature::Signature;
 use super::strip::{self, AMZ_DATE, SECURITY_TOKEN, StripError};
 use super::uri::{self, MalformedEscape, PathRule, Spelling};
 
@@ -27,10 +30,23 @@ pub struct Signer<'a> {
     pub credential: &'a AwsCredential,
     /// The keys derived so far.
     pub keys: &'a SigningKeys,
-    /// `us-east-1`, as the call's scope has it.
+    /// `us-east-1`, as the call's scope has it. SigV4A has none there: the client's `X-Amz-Region-Set` stays.
     pub region: &'a str,
     /// The signing name: `s3`.
     pub service: &'a str,
+}
+
+impl Signer<'_> {
+    /// The key for requests of a day.
+    fn key(&self, date: &AmzDate) -> Arc<SigningKey> {
+        let AwsCredential { access_key_id, secret_access_key, .. } = self.credential;
+        let region = match self.form.algorithm() {
+            Algorithm::Hmac => Some(self.region),
+            Algorithm::Ecdsa => None,
+        };
+        let scope = Scope { date: date.day(), region, service: self.service };
+        self.keys.key(AccessKey { id: access_key_id, secret: secret_access_key }, scope)
+    }
 }
 
 /// A head that is signed. What is left to do is its body.
@@ -41,7 +57,7 @@ pub struct Signed {
 
 impl Signed {
     /// The head's signature.
-    pub const fn signature(&self) -> &HexDigest {
+    pub const fn signature(&self) -> &Signature {
         self.chain.signature()
     }
 
@@ -89,7 +105,7 @@ pub enum SignError {
 /// covers the wire form itself.
 pub fn countersign(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestamp) -> Result<Signed, SignError> {
     match by.form {
-        Form::Header => in_header(parts, payload, by, at),
+        Form::Header | Form::Asymmetric => in_header(parts, payload, by, at),
     }
 }
 
@@ -109,10 +125,8 @@ fn in_header(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestam
         parts.uri = respelled;
     }
 
-    let key = by
-        .keys
-        .key(&by.credential.secret_access_key, Scope { date: date.day(), region: by.region, service: by.service });
-    let mut header = unsigned_header(&by.credential.access_key_id, key.scope(), canonical.signed_headers());
+    let key = by.key(&date);
+    let mut header = unsigned_header(&by.credential.access_key_id, &key, canonical.signed_headers());
     let signature = key.sign_request(&date, &canonical.hash(payload.as_str()));
     header.extend_from_slice(signature.as_bytes());
     let header = HeaderValue::from_maybe_shared(bytes::Bytes::from(header)).map_err(SignError::Credential)?;
@@ -128,11 +142,11 @@ fn signed_by(client: Option<&HeaderValue>) -> Result<Option<SignedHeaders<'_>>, 
 }
 
 /// The `Authorization` header up to its signature.
-fn unsigned_header(access_key_id: &str, scope: &str, signed_headers: &str) -> Vec<u8> {
-    let parts =
-        ["AWS4-HMAC-SHA256 Credential=", access_key_id, "/", scope, ", SignedHeaders=", signed_headers, ", Signature="];
+fn unsigned_header(access_key_id: &str, key: &SigningKey, signed_headers: &str) -> Vec<u8> {
+    let (algorithm, names) = (key.algorithm(), [", SignedHeaders=", signed_headers, ", Signature="]);
+    let parts = [&[algorithm.name(), " Credential=", access_key_id, "/", key.scope()][..], &names].concat();
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut header = Vec::with_capacity(length + HexDigest::LENGTH);
+    let mut header = Vec::with_capacity(length + algorithm.width());
     parts.iter().for_each(|part| header.extend_from_slice(part.as_bytes()));
     header
 }
@@ -196,6 +210,7 @@ mod tests {
     use http::header::DATE;
 
     use super::*;
+    use crate::aws::digest::HexDigest;
 
     fn credential() -> AwsCredential {
         AwsCredential {

@@ -12,6 +12,9 @@ pub(super) const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 /// The session token that belongs to the access key.
 pub(super) const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
+/// The regions that a signature of SigV4A is good in.
+pub(super) const REGION_SET: HeaderName = HeaderName::from_static("x-amz-region-set");
+
 /// The session of an S3 Express bucket, in place of the token.
 const EXPRESS_SESSION: HeaderName = HeaderName::from_static("x-amz-s3session-token");
 
@@ -46,7 +49,7 @@ pub(super) fn strip(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Stri
     // As many names as lines: then none is repeated, and nothing has to be looked up.
     if headers.keys_len() != headers.len() {
         let repeated = |name: &HeaderName| headers.get_all(name).iter().nth(1).is_some();
-        let names = [AUTHORIZATION, AMZ_DATE, DATE, SECURITY_TOKEN, CONTENT_SHA256];
+        let names = [AUTHORIZATION, AMZ_DATE, DATE, SECURITY_TOKEN, CONTENT_SHA256, REGION_SET];
         if let Some(name) = names.into_iter().find(repeated) {
             return Err(StripError::Repeated(name));
         }
@@ -130,7 +133,9 @@ mod tests {
 
     #[test]
     fn repeated_authentication_is_refused() {
-        for name in ["authorization", "x-amz-date", "date", "x-amz-security-token", "x-amz-content-sha256"] {
+        for name in
+            ["authorization", "x-amz-date", "date", "x-amz-security-token", "x-amz-content-sha256", "x-amz-region-set"]
+        {
             let mut map = HeaderMap::new();
             map.append(name, HeaderValue::from_static("same"));
             map.append(name, HeaderValue::from_static("same"));

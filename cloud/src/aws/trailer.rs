@@ -3,7 +3,8 @@
 //! SDKs end its lines with `\n`, `\r\n` or `\n\r\n`, so line ends are read leniently. That is safe: the bytes go on as
 //! they came, and a server that reads them otherwise computes another signature and refuses.
 
-use super::digest::HexDigest;
+use super::algorithm::Algorithm;
+use super::signature::Signature;
 
 const SIGNATURE: &str = "x-amz-trailer-signature:";
 
@@ -12,13 +13,13 @@ pub(super) struct Trailer {
     /// `name:value\n` for each header, sorted by name: what is hashed into the string to sign.
     pub(super) canonical: Vec<u8>,
     /// The signature that it came with.
-    pub(super) claimed: HexDigest,
-    /// Where in the input the signature's hex digits begin.
+    pub(super) claimed: Signature,
+    /// Where in the input the signature begins.
     pub(super) signature_at: usize,
 }
 
 /// Reads `name:value` lines of which the last is the signature; `None` for anything else.
-pub(super) fn parse(text: &[u8]) -> Option<Trailer> {
+pub(super) fn parse(text: &[u8], algorithm: Algorithm) -> Option<Trailer> {
     let text = std::str::from_utf8(text).ok().filter(|text| text.is_ascii())?;
     let mut headers: Vec<(String, &str)> = Vec::new();
     let mut signature = None;
@@ -29,7 +30,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Trailer> {
             return None;
         }
         if let Some(hex) = content.strip_prefix(SIGNATURE) {
-            signature = Some((HexDigest::parse(hex.as_bytes())?, at + SIGNATURE.len()));
+            signature = Some((Signature::parse_padded(hex.as_bytes(), algorithm)?, at + SIGNATURE.len()));
         } else if !content.is_empty() {
             let (name, value) = content.split_once(':').filter(|(name, _)| is_name(name))?;
             headers.push((name.to_ascii_lowercase(), value.trim()));
@@ -56,7 +57,7 @@ mod tests {
     fn every_line_end_that_sdks_use_gives_the_same_canonical_lines() {
         for end in ["\n", "\r\n", "\n\r\n", "\r\n\r\n"] {
             let text = format!("x-amz-checksum-crc32c:sOO8/Q=={end}x-amz-trailer-signature:{HEX}\r\n\r\n");
-            let trailer = parse(text.as_bytes()).unwrap();
+            let trailer = parse(text.as_bytes(), Algorithm::Hmac).unwrap();
             assert_eq!(trailer.canonical, b"x-amz-checksum-crc32c:sOO8/Q==\n");
             assert_eq!(&text[trailer.signature_at..][..64], HEX);
         }
@@ -65,7 +66,7 @@ mod tests {
     #[test]
     fn headers_are_lowered_trimmed_and_sorted() {
         let text = format!("X-B: 2 \r\nx-a:1\r\nx-amz-trailer-signature:{HEX}\r\n");
-        assert_eq!(parse(text.as_bytes()).unwrap().canonical, b"x-a:1\nx-b:2\n");
+        assert_eq!(parse(text.as_bytes(), Algorithm::Hmac).unwrap().canonical, b"x-a:1\nx-b:2\n");
     }
 
     #[test]
@@ -79,7 +80,7 @@ mod tests {
             format!(":1\r\n{signature}"),
             "x-amz-trailer-signature:63bd\r\n".to_owned(),
         ] {
-            assert!(parse(text.as_bytes()).is_none(), "{text:?}");
+            assert!(parse(text.as_bytes(), Algorithm::Hmac).is_none(), "{text:?}");
         }
     }
 }

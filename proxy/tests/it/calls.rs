@@ -2,7 +2,7 @@
 
 use access::{Outcome, Secret};
 use cloud::aws::authorization;
-use cloud::aws::key::SigningKeys;
+use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::payload::Payload;
 use cloud::aws::verify::{Check, check};
 use http::Request;
@@ -23,7 +23,8 @@ fn is_countersigned(seen: &str, stage: &Stage) -> bool {
     let (parts, ()) = request.body(()).unwrap().into_parts();
     let header = parts.headers["authorization"].to_str().unwrap().to_owned();
     let claim = authorization::parse(&header).unwrap();
-    let key = SigningKeys::new().key(&Secret::new(REAL_SECRET.into()), claim.credential.scope);
+    let access_key = AccessKey { id: REAL_KEY, secret: &Secret::new(REAL_SECRET.into()) };
+    let key = SigningKeys::new().key(access_key, claim.credential.scope);
     let verified = matches!(check(&parts, &claim, key, noon()), Ok(Check::Verified(_)));
     let clean = !seen.contains(&stage.placeholder().0) && !seen.contains("placeholder-token");
     verified && clean && claim.credential.access_key_id == REAL_KEY

@@ -1,22 +1,12 @@
-//! Chunk-signed bodies: what goes in verifies, what comes out verifies too, for any way that the bytes arrive.
-//!
-//! The client and the server here are written from the documents, with HMAC and nothing else of ours.
-
-#![expect(clippy::unwrap_used, reason = "clippy knows test functions, not the functions that they share")]
+//! Chunk-signed bodies, by HMAC and by ECDSA.
 
 use std::convert::Infallible;
 
-use access::{AwsCredential, Secret};
-use aws_lc_rs::{digest, hmac};
 use bytes::Bytes;
-use cloud::aws::authorization;
+use cloud::aws::algorithm::Algorithm;
 use cloud::aws::body::{ResignBody, ResignError};
 use cloud::aws::chunk::{ChunkError, Framing, MAX_CHUNK, Resigner};
-use cloud::aws::form::Form;
-use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
-use cloud::aws::sign::{Signer, countersign};
-use cloud::aws::verify::{self, Check};
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, Request};
@@ -24,87 +14,66 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
 use proptest::prelude::*;
 
-const PLACEHOLDER: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-const SECRET: &str = "a5kNp4zFakeSecretOfTheLease0123456789abc";
-const DATE: &str = "20130524T000000Z";
-const SCOPE: &str = "20130524/us-east-1/s3/aws4_request";
+use crate::peer::{self, DATE, LEASE, PLACEHOLDER, Peer, sha};
 
-fn hmac(key: &[u8], message: &str) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message.as_bytes()).as_ref().to_vec()
-}
+const CHUNK: &str = "-PAYLOAD";
+const TRAILER: &str = "-TRAILER";
 
-fn sha(data: &[u8]) -> String {
-    hex::encode(digest::digest(&digest::SHA256, data))
-}
-
-/// Signs by the letter of the document.
-struct Peer {
-    key: Vec<u8>,
-    previous: String,
+/// How wide a signature is in the body: ECDSA's are padded.
+fn width(algorithm: Algorithm) -> usize {
+    match algorithm {
+        Algorithm::Hmac => 64,
+        Algorithm::Ecdsa => 144,
+    }
 }
 
 impl Peer {
-    fn new(secret: &str) -> Self {
-        let key = format!("AWS4{secret}").into_bytes();
-        let key = SCOPE.split('/').fold(key, |key, message| hmac(&key, message));
-        Self { key, previous: String::new() }
-    }
-
-    fn sign(&mut self, text: &str) -> String {
-        self.previous = hex::encode(hmac(&self.key, text));
-        self.previous.clone()
-    }
-
-    fn head(&mut self, canonical: &str) -> String {
-        self.sign(&format!("AWS4-HMAC-SHA256\n{DATE}\n{SCOPE}\n{}", sha(canonical.as_bytes())))
-    }
-
     fn chunk(&mut self, data: &[u8]) -> String {
-        let (previous, empty, hash) = (&self.previous, sha(b""), sha(data));
-        self.sign(&format!("AWS4-HMAC-SHA256-PAYLOAD\n{DATE}\n{SCOPE}\n{previous}\n{empty}\n{hash}"))
+        self.sign(CHUNK, DATE, &[sha(b""), sha(data)])
     }
 
     fn trailer(&mut self, lines: &str) -> String {
-        let (previous, hash) = (&self.previous, sha(lines.as_bytes()));
-        self.sign(&format!("AWS4-HMAC-SHA256-TRAILER\n{DATE}\n{SCOPE}\n{previous}\n{hash}"))
+        self.sign(TRAILER, DATE, &[sha(lines.as_bytes())])
     }
 
     /// A whole body, as an SDK frames it.
-    fn body(&mut self, chunks: &[Vec<u8>], trailer: Option<&str>) -> Vec<u8> {
+    fn body(&mut self, width: usize, chunks: &[Vec<u8>], trailer: Option<&str>) -> Vec<u8> {
         let mut body = Vec::new();
         for data in chunks.iter().map(Vec::as_slice).chain([&b""[..]]) {
-            body.extend(format!("{:x};chunk-signature={}\r\n", data.len(), self.chunk(data)).bytes());
+            body.extend(format!("{:x};chunk-signature={:*<width$}\r\n", data.len(), self.chunk(data)).bytes());
             body.extend(data);
             if !data.is_empty() || trailer.is_none() {
                 body.extend(b"\r\n");
             }
         }
         if let Some(line) = trailer {
-            body.extend(
-                format!("{line}\r\nx-amz-trailer-signature:{}\r\n\r\n", self.trailer(&format!("{line}\n"))).bytes(),
-            );
+            let signature = self.trailer(&format!("{line}\n"));
+            body.extend(format!("{line}\r\nx-amz-trailer-signature:{signature:*<width$}\r\n\r\n").bytes());
         }
         body
     }
 
     /// Reads a whole body as a server does; gives the data if every signature is right.
-    fn read(&mut self, mut body: &[u8], trailer: Option<&str>) -> Option<Vec<u8>> {
+    fn read(&mut self, width: usize, mut body: &[u8], trailer: Option<&str>) -> Option<Vec<u8>> {
         let mut data = Vec::new();
         loop {
             let line_end = body.windows(2).position(|pair| pair == b"\r\n")?;
             let (size, signature) = std::str::from_utf8(&body[..line_end]).ok()?.split_once(";chunk-signature=")?;
             let size = usize::from_str_radix(size, 16).ok()?;
             body = &body[line_end + 2..];
-            if self.chunk(body.get(..size)?) != signature {
+            let hashes = [sha(b""), sha(body.get(..size)?)];
+            if signature.len() != width || !self.accepts(CHUNK, DATE, &hashes, signature.trim_end_matches('*')) {
                 return None;
             }
             data.extend(&body[..size]);
             body = &body[size..];
             match (size, trailer) {
                 (0, Some(line)) => {
-                    let signature = self.trailer(&format!("{line}\n"));
-                    let rest = format!("{line}\r\nx-amz-trailer-signature:{signature}\r\n\r\n");
-                    return (body == rest.as_bytes()).then_some(data);
+                    let before = format!("{line}\r\nx-amz-trailer-signature:");
+                    let rest = std::str::from_utf8(body.strip_prefix(before.as_bytes())?).ok()?;
+                    let signature = rest.strip_suffix("\r\n\r\n").filter(|signature| signature.len() == width)?;
+                    let hashes = [sha(format!("{line}\n").as_bytes())];
+                    return self.accepts(TRAILER, DATE, &hashes, signature.trim_end_matches('*')).then_some(data);
                 }
                 (0, None) => return (body == b"\r\n").then_some(data),
                 _ => body = body.strip_prefix(b"\r\n")?,
@@ -113,54 +82,45 @@ impl Peer {
     }
 }
 
-/// The head of a chunked upload, signed by `client`, and the declared payload.
-fn head(client: &mut Peer, length: usize, trailer: Option<&str>) -> Parts {
-    let payload = match trailer {
-        Some(_) => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-        None => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+/// The head of a chunked upload, signed by `client`.
+fn head(algorithm: Algorithm, client: &mut Peer, length: usize, trailer: Option<&str>) -> Parts {
+    let end = if trailer.is_some() { "-TRAILER" } else { "" };
+    let (payload, names, region_set) = match algorithm {
+        Algorithm::Hmac => (format!("STREAMING-AWS4-HMAC-SHA256-PAYLOAD{end}"), "", ""),
+        Algorithm::Ecdsa => {
+            (format!("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD{end}"), ";x-amz-region-set", "x-amz-region-set:*\n")
+        }
     };
-    let names = "host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length";
+    let names = format!("host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length{names}");
     let canonical = format!(
         "PUT\n/key\n\nhost:b.s3.amazonaws.com\nx-amz-content-sha256:{payload}\nx-amz-date:{DATE}\n\
-         x-amz-decoded-content-length:{length}\n\n{names}\n{payload}"
+         x-amz-decoded-content-length:{length}\n{region_set}\n{names}\n{payload}"
     );
-    let signature = client.head(&canonical);
-    let request = Request::put("/key")
+    let mut request = Request::put("/key")
         .header("host", "b.s3.amazonaws.com")
         .header("x-amz-date", DATE)
         .header("x-amz-content-sha256", payload)
         .header("x-amz-decoded-content-length", length)
-        .header(
-            "authorization",
-            format!(
-                "AWS4-HMAC-SHA256 Credential=AKIAPLACEHOLDER/{SCOPE}, SignedHeaders={names}, Signature={signature}"
-            ),
-        );
+        .header("authorization", client.authorization(&names, &canonical));
+    if algorithm == Algorithm::Ecdsa {
+        request = request.header("x-amz-region-set", "*");
+    }
     request.body(()).unwrap().into_parts().0
 }
 
 /// Verifies and countersigns a head; gives what re-signs its body, and the server's view of the head's signature.
 fn countersigned(mut parts: Parts) -> (Resigner, String) {
-    let keys = SigningKeys::new();
-    let now = "2013-05-24T00:00:00Z".parse().unwrap();
-    let header = parts.headers["authorization"].clone();
-    let claim = authorization::parse(header.to_str().unwrap()).unwrap();
-    let key = keys.key(&Secret::new(PLACEHOLDER.to_owned()), claim.credential.scope);
-    let Check::Verified(client) = verify::check(&parts, &claim, key, now).unwrap() else { panic!("declared") };
-    let payload = Payload::declared(&parts.headers).unwrap().unwrap();
-    let framing = Framing::declared(&parts.headers, &payload).unwrap().unwrap();
-    let credential = AwsCredential {
-        access_key_id: "ASIALEASE".to_owned(),
-        secret_access_key: Secret::new(SECRET.to_owned()),
-        session_token: Secret::new("token".to_owned()),
-        expires: now,
-    };
-    let signer =
-        Signer { form: Form::Header, credential: &credential, keys: &keys, region: "us-east-1", service: "s3" };
-    let signed = countersign(&mut parts, &payload, &signer, now).unwrap();
+    let (client, signed) = peer::countersigned(&mut parts);
+    let framing = Framing::declared(&parts.headers, client.payload()).unwrap().unwrap();
     let seed = signed.signature().as_str().to_owned();
-    assert!(parts.headers["authorization"].to_str().unwrap().ends_with(&seed));
     (Resigner::new(client.into_chain(), signed.into_chain(), framing), seed)
+}
+
+/// The server of whoever signed with the lease.
+fn server(algorithm: Algorithm, seed: String) -> Peer {
+    let mut server = Peer::new(algorithm, LEASE);
+    server.previous = seed;
+    server
 }
 
 fn resign(resigner: &mut Resigner, pieces: &[&[u8]]) -> Result<Vec<u8>, ChunkError> {
@@ -175,9 +135,13 @@ fn resign(resigner: &mut Resigner, pieces: &[&[u8]]) -> Result<Vec<u8>, ChunkErr
 
 /// A body of one chunk of `data`, with its head; the body can then be spoiled.
 fn upload(data: &[u8], trailer: Option<&str>) -> (Resigner, Vec<u8>) {
-    let mut client = Peer::new(PLACEHOLDER);
-    let parts = head(&mut client, data.len(), trailer);
-    let body = client.body(&[data.to_vec()], trailer);
+    upload_by(Algorithm::Hmac, data, trailer)
+}
+
+fn upload_by(algorithm: Algorithm, data: &[u8], trailer: Option<&str>) -> (Resigner, Vec<u8>) {
+    let mut client = Peer::new(algorithm, PLACEHOLDER);
+    let parts = head(algorithm, &mut client, data.len(), trailer);
+    let body = client.body(width(algorithm), &[data.to_vec()], trailer);
     (countersigned(parts).0, body)
 }
 
@@ -203,35 +167,33 @@ proptest! {
         chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 0..6),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
         trailer in prop::option::of(Just("x-amz-checksum-crc32c:sOO8/Q==")),
+        algorithm in prop_oneof![Just(Algorithm::Hmac), Just(Algorithm::Ecdsa)],
     ) {
         let data = chunks.concat();
-        let mut client = Peer::new(PLACEHOLDER);
-        let (mut resigner, seed) = countersigned(head(&mut client, data.len(), trailer));
-        let body = client.body(&chunks, trailer);
+        let mut client = Peer::new(algorithm, PLACEHOLDER);
+        let (mut resigner, seed) = countersigned(head(algorithm, &mut client, data.len(), trailer));
+        let body = client.body(width(algorithm), &chunks, trailer);
         let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len())).chain([0, body.len()]).collect();
         ends.sort_unstable();
         let pieces: Vec<&[u8]> = ends.windows(2).map(|ends| &body[ends[0]..ends[1]]).collect();
         let out = resign(&mut resigner, &pieces).unwrap();
         prop_assert_eq!(out.len(), body.len());
-        let mut server = Peer::new(SECRET);
-        server.previous = seed;
-        prop_assert_eq!(server.read(&out, trailer), Some(data));
+        prop_assert_eq!(server(algorithm, seed).read(width(algorithm), &out, trailer), Some(data));
     }
 
     #[test]
     fn any_changed_byte_is_noticed_and_never_passed_on_as_good(
         at in any::<prop::sample::Index>(), flip in 1u8..=255, trailer in prop::option::of(Just("x-amz-checksum-crc32:AAAAAA==")),
+        algorithm in prop_oneof![Just(Algorithm::Hmac), Just(Algorithm::Ecdsa)],
     ) {
-        let mut client = Peer::new(PLACEHOLDER);
-        let (mut resigner, seed) = countersigned(head(&mut client, 100, trailer));
-        let mut body = client.body(&[vec![7; 60], vec![8; 40]], trailer);
+        let mut client = Peer::new(algorithm, PLACEHOLDER);
+        let (mut resigner, seed) = countersigned(head(algorithm, &mut client, 100, trailer));
+        let mut body = client.body(width(algorithm), &[vec![7; 60], vec![8; 40]], trailer);
         let at = at.index(body.len());
         body[at] ^= flip;
         if let Ok(out) = resign(&mut resigner, &[&body]) {
             // Line ends and letter case of a trailer or a size carry no meaning: then the data is still the same.
-            let mut server = Peer::new(SECRET);
-            server.previous = seed;
-            let read = server.read(&out, trailer);
+            let read = server(algorithm, seed).read(width(algorithm), &out, trailer);
             prop_assert!(read.is_none() || read == Some([vec![7; 60], vec![8; 40]].concat()));
         }
     }
@@ -258,9 +220,7 @@ fn the_documented_upload_is_accepted() {
     assert_eq!(body.len(), 66824, "the documented Content-Length");
     let (mut resigner, seed) = countersigned(parts);
     let out = resign(&mut resigner, &body.chunks(4096).collect::<Vec<_>>()).unwrap();
-    let mut server = Peer::new(SECRET);
-    server.previous = seed;
-    assert_eq!(server.read(&out, None), Some(vec![b'a'; 66560]));
+    assert_eq!(server(Algorithm::Hmac, seed).read(64, &out, None), Some(vec![b'a'; 66560]));
 }
 
 /// "Including trailing headers" of the same reference. SDKs frame the trailer in several ways.
@@ -281,8 +241,7 @@ fn the_documented_trailer_is_accepted_in_every_framing() {
         let (mut resigner, seed) = countersigned(documented("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", names, seed));
         let out =
             resign(&mut resigner, &documented_body(signatures, &trailer).chunks(5000).collect::<Vec<_>>()).unwrap();
-        let mut server = Peer::new(SECRET);
-        server.previous = seed;
+        let mut server = server(Algorithm::Hmac, seed);
         for size in [65536, 1024, 0] {
             server.chunk(&vec![b'a'; size]);
         }
@@ -292,7 +251,7 @@ fn the_documented_trailer_is_accepted_in_every_framing() {
 }
 
 fn documented(payload: &str, names: &str, seed: &str) -> Parts {
-    let credential = format!("AKIAIOSFODNN7EXAMPLE/{SCOPE}");
+    let credential = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request";
     let mut request = Request::put("/examplebucket/chunkObject.txt")
         .header("host", "s3.amazonaws.com")
         .header("x-amz-date", DATE)
@@ -325,20 +284,36 @@ fn a_body_that_is_not_what_was_signed_is_cut_off() {
     assert_eq!(refusal(b"data", None, |body| replace(body, "data", "dote")), ChunkError::Signature);
     let trailer = Some("x-amz-checksum-crc32:AAAAAA==");
     assert_eq!(refusal(b"data", trailer, |body| replace(body, "AAAAAA", "AAAAAB")), ChunkError::Signature);
-    let mut stranger = Peer::new("another secret");
+    let mut stranger = Peer::new(Algorithm::Hmac, ("AKIAPLACEHOLDER", "another secret"));
     stranger.previous = "0".repeat(64);
-    let body = stranger.body(&[b"data".to_vec()], None);
+    let body = stranger.body(64, &[b"data".to_vec()], None);
     assert_eq!(refusal(b"data", None, |ours| *ours = body), ChunkError::Signature);
 }
 
 #[test]
 fn chunks_in_another_order_are_cut_off() {
-    let mut client = Peer::new(PLACEHOLDER);
-    let (mut resigner, _) = countersigned(head(&mut client, 8, None));
-    let body = client.body(&[b"aaaa".to_vec(), b"bbbb".to_vec()], None);
+    let mut client = Peer::new(Algorithm::Hmac, PLACEHOLDER);
+    let (mut resigner, _) = countersigned(head(Algorithm::Hmac, &mut client, 8, None));
+    let body = client.body(64, &[b"aaaa".to_vec(), b"bbbb".to_vec()], None);
     let frame = (body.len() - 86) / 2;
     assert!(body[frame..].starts_with(b"4;chunk-signature="));
     assert_eq!(resign(&mut resigner, &[&body[frame..2 * frame]]), Err(ChunkError::Signature));
+}
+
+#[test]
+fn a_signature_of_ecdsa_that_does_not_fill_its_place_is_cut_off() {
+    let padding = |body: &[u8]| body.windows(2).position(|pair| pair == b"\r\n").unwrap();
+    let spoilt: [fn(&mut Vec<u8>, usize); 3] = [
+        |body, end| assert!(body.remove(end - 1).is_ascii()),
+        |body, end| body.insert(end, b'*'),
+        |body, end| body[end - 144..end].fill(b'*'),
+    ];
+    for spoil in spoilt {
+        let (mut resigner, mut body) = upload_by(Algorithm::Ecdsa, b"data", None);
+        let end = padding(&body);
+        spoil(&mut body, end);
+        assert_eq!(resign(&mut resigner, &[&body]), Err(ChunkError::Framing));
+    }
 }
 
 #[test]
@@ -359,9 +334,9 @@ fn bad_framing_is_cut_off() {
 #[test]
 fn a_body_of_another_length_than_declared_is_cut_off() {
     for declared in [3, 5] {
-        let mut client = Peer::new(PLACEHOLDER);
-        let (mut resigner, _) = countersigned(head(&mut client, declared, None));
-        assert_eq!(resign(&mut resigner, &[&client.body(&[b"data".to_vec()], None)]), Err(ChunkError::Length));
+        let mut client = Peer::new(Algorithm::Hmac, PLACEHOLDER);
+        let (mut resigner, _) = countersigned(head(Algorithm::Hmac, &mut client, declared, None));
+        assert_eq!(resign(&mut resigner, &[&client.body(64, &[b"data".to_vec()], None)]), Err(ChunkError::Length));
     }
 }
 
@@ -380,11 +355,13 @@ fn a_body_that_ends_early_or_late_is_cut_off() {
 #[test]
 fn a_chunk_that_we_would_not_hold_is_refused_before_its_data() {
     let size = MAX_CHUNK + 1;
-    let mut client = Peer::new(PLACEHOLDER);
-    let (mut resigner, _) = countersigned(head(&mut client, size, None));
+    let mut client = Peer::new(Algorithm::Hmac, PLACEHOLDER);
+    let (mut resigner, _) = countersigned(head(Algorithm::Hmac, &mut client, size, None));
     let header = format!("{size:x};chunk-signature={}\r\n", "0".repeat(64));
     assert_eq!(resign(&mut resigner, &[header.as_bytes()]), Err(ChunkError::TooLarge(size)));
 }
+
+const SIGNED_CHUNKS: Payload = Payload::SignedChunks(Algorithm::Hmac);
 
 #[test]
 fn a_head_without_one_decoded_length_is_refused() {
@@ -393,7 +370,7 @@ fn a_head_without_one_decoded_length_is_refused() {
         for value in values {
             headers.append("x-amz-decoded-content-length", value.parse().unwrap());
         }
-        assert_eq!(Framing::declared(&headers, &Payload::SignedChunks), Err(ChunkError::NoLength), "{values:?}");
+        assert_eq!(Framing::declared(&headers, &SIGNED_CHUNKS), Err(ChunkError::NoLength), "{values:?}");
     }
     assert_eq!(Framing::declared(&HeaderMap::new(), &Payload::UnsignedTrailer), Ok(None));
 }
