@@ -15,6 +15,7 @@ use crate::connection;
 use crate::destination::{BadDestination, Destination};
 use crate::head::{Body, Malformed, read_head};
 use crate::intercept;
+use crate::protocol::Protocol;
 use crate::refuse::{self, Dialect};
 
 const CONNECT: &[u8] = b"CONNECT ";
@@ -51,7 +52,7 @@ pub(crate) async fn connection<L: Lessor>(app: Arc<App<L>>, mut program: TcpStre
     match opening.unwrap_or(Ok(Opening::Nothing)) {
         Ok(Opening::Connect(destination)) => intercept::connect((app, peer), (program, held), destination).await,
         Ok(Opening::Request) => {
-            let slot = app.upstreams.slot();
+            let slot = app.upstreams.slot(Protocol::Http1);
             connection::serve(program, held, (app, peer), (None, slot)).await;
         }
         Ok(Opening::Nothing) => {}

@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Uri, Version};
 
 use crate::destination::{Destination, Scheme};
+use crate::head::{MAX_HEADERS, Malformed};
 use crate::trouble::Stop;
 
 /// APIs that are never intercepted, where no endpoint rule gives the host to another (a bucket of that name). Session Manager's WebSockets carry a token that an API call has returned before, not
@@ -55,6 +56,7 @@ impl Aim {
     /// Holds a request that came through a tunnel against the tunnel's authority, every time: a connection that was
     /// opened for one host must not carry requests to another (RFC 9110 §7.4, §15.5.20).
     pub(crate) fn check_inside(&self, head: &mut Parts) -> Result<(), Stop> {
+        name_host(head)?;
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
         let in_target = head.uri.authority().map(|authority| authority.as_str());
         let named = |authority: &str| self.destination.is_named_by(authority);
@@ -69,22 +71,54 @@ impl Aim {
 
     /// Reads where a request in absolute form goes; its `Host` must say the same (RFC 9112 §3.2.2).
     pub(crate) fn of_absolute(head: &mut Parts, endpoints: &Endpoints) -> Result<Self, Stop> {
-        let malformed = |message: String| Stop::Refused(Refusal::new(RefusalCode::RequestMalformed, message));
+        name_host(head)?;
         if head.method == Method::CONNECT {
-            return Err(malformed("CONNECT must be the first request of a connection".into()));
+            return Err(malformed("CONNECT must be the first request of a connection"));
         }
         let destination = Destination::absolute(&head.uri).map_err(|error| malformed(error.to_string()))?;
         match head.headers.get(HOST) {
             Some(host) if host.to_str().is_ok_and(|host| destination.is_named_by(host)) => {}
             None if head.version == Version::HTTP_10 => {
                 let host = head.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-                head.headers.insert(HOST, host.ok_or_else(|| malformed("the request names no host".into()))?);
+                head.headers.insert(HOST, host.ok_or_else(|| malformed("the request names no host"))?);
             }
-            Some(_) | None => return Err(malformed("the request's Host is not the host of its target".into())),
+            Some(_) | None => return Err(malformed("the request's Host is not the host of its target")),
         }
         to_origin_form(head);
         Ok(Self::at(destination, endpoints))
     }
+}
+
+fn malformed(message: impl Into<String>) -> Stop {
+    Stop::Refused(Refusal::new(RefusalCode::RequestMalformed, message))
+}
+
+/// HTTP/2 names the host in `:authority`; a `Host` beside it must say the same (RFC 9113 §8.3.1). It is put where
+/// HTTP/1.1 has it: that is what clients sign as `host`. The library has refused doubled and unknown pseudo-headers and
+/// whatever is about a connection; what is left to refuse is what two readers could read in two ways.
+fn name_host(head: &mut Parts) -> Result<(), Stop> {
+    if head.version != Version::HTTP_2 {
+        return Ok(());
+    }
+    if head.headers.len() > MAX_HEADERS {
+        return Err(malformed(Malformed::TooLarge.to_string()));
+    }
+    if !matches!(head.uri.scheme_str(), None | Some("http" | "https")) {
+        return Err(malformed("the request's scheme is neither http nor https"));
+    }
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (head.uri.authority(), hosts.next(), hosts.next()) {
+        (_, Some(_), Some(_)) => return Err(malformed(Malformed::Host.to_string())),
+        (Some(authority), Some(host), _) if host.as_bytes() != authority.as_str().as_bytes() => {
+            return Err(malformed("the request's Host is not its authority"));
+        }
+        (Some(authority), None, _) => {
+            let host = HeaderValue::from_str(authority.as_str());
+            head.headers.insert(HOST, host.map_err(|_| malformed("the request names no host"))?);
+        }
+        (Some(_), Some(_), None) | (None, _, _) => {}
+    }
+    Ok(())
 }
 
 fn is_tunnelled(host: &str) -> bool {

@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
+use crate::arriving::{ArrivalError, Arriving};
 use crate::hop;
 use crate::record::Entry;
-use crate::upstream::{Answered, Line, Slot};
+use crate::upstream::{Answered, Carrier, Slot};
 
 /// An answer's body.
 #[derive(Debug)]
@@ -24,24 +24,24 @@ pub(crate) enum AnswerBody {
     Empty,
 }
 
-/// A body that is being relayed. It drives the line that it comes on, gives it back at the end, and then closes the
+/// A body that is being relayed. It drives what it comes on, gives a line back at the end, and then closes the
 /// request's record.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    incoming: Incoming,
-    line: Box<Line>,
+    arriving: Arriving,
+    carrier: Carrier,
     slot: Arc<Slot>,
     entry: Box<Entry>,
 }
 
 /// Passes an answer on, without what was meant for this hop.
 pub(crate) async fn relay(answered: Answered, slot: Arc<Slot>, mut entry: Box<Entry>) -> Response<AnswerBody> {
-    let Answered { response, line } = answered;
-    let (mut head, incoming) = response.into_parts();
+    let Answered { response, carrier } = answered;
+    let (mut head, arriving) = response.into_parts();
     hop::strip_response(&mut head.headers);
     entry.answered(head.status.as_u16());
-    let mut relay = Relay { incoming, line, slot, entry };
-    if relay.incoming.is_end_stream() || head.status == StatusCode::NO_CONTENT {
+    let mut relay = Relay { arriving, carrier, slot, entry };
+    if relay.arriving.is_end_stream() || head.status == StatusCode::NO_CONTENT {
         std::future::poll_fn(|cx| {
             relay.end(cx);
             Poll::Ready(())
@@ -57,7 +57,7 @@ impl Relay {
     /// The answer is whole: the line is free for the next request, unless the last one's body is still on its way.
     fn end(&mut self, cx: &mut Context<'_>) {
         self.entry.whole();
-        self.line.drive(cx);
+        self.carrier.drive(cx);
     }
 
     fn into_empty(self, head: http::response::Parts) -> Response<AnswerBody> {
@@ -66,29 +66,46 @@ impl Relay {
     }
 
     fn finish(self) {
-        let Self { line, slot, entry, .. } = self;
-        if line.is_free() {
-            slot.put(line);
+        let Self { carrier, slot, entry, .. } = self;
+        match carrier {
+            Carrier::Line(line) if line.is_free() => slot.put(line),
+            // A lane that ends before its request's body resets it: nobody reads on.
+            Carrier::Line(_) | Carrier::Lane(_) => {}
         }
         drop(entry);
     }
 
-    /// The next frame. The line is driven only when nothing is there: its reads fill one frame at a time.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
-        if frame.is_ready() {
-            return frame;
+    /// The next frame. A line is driven only when nothing is there: its reads fill one frame at a time.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ArrivalError>>> {
+        let mut frame = Pin::new(&mut self.arriving).poll_frame(cx);
+        if frame.is_pending() {
+            self.carrier.drive(cx);
+            frame = Pin::new(&mut self.arriving).poll_frame(cx);
         }
-        self.line.drive(cx);
-        Pin::new(&mut self.incoming).poll_frame(cx)
+        match &mut self.carrier {
+            Carrier::Lane(lane) if frame.is_ready() => lane.moved(),
+            Carrier::Lane(lane) => return lane.poll_silence(cx).map(|()| Some(Err(ArrivalError::Silent))),
+            // Its connection is watched.
+            Carrier::Line(_) => {}
+        }
+        frame
+    }
+}
+
+impl AnswerBody {
+    /// Moves what else belongs to the exchange, while the program takes nothing of the answer.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Self::Relayed(relay) = self {
+            relay.carrier.drive(cx);
+        }
     }
 }
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = ArrivalError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ArrivalError>>> {
         let this = self.get_mut();
         let relay = match this {
             Self::Empty => return Poll::Ready(None),
@@ -102,7 +119,7 @@ impl Body for AnswerBody {
             None => {}
         }
         // With a known length the server asks for nothing after the last byte, so the end is acted on here.
-        if frame.is_none() || (matches!(frame, Some(Ok(_))) && relay.incoming.is_end_stream()) {
+        if frame.is_none() || (matches!(frame, Some(Ok(_))) && relay.arriving.is_end_stream()) {
             relay.end(cx);
             if let Self::Relayed(relay) = std::mem::replace(this, Self::Empty) {
                 relay.finish();
@@ -123,7 +140,7 @@ impl Body for AnswerBody {
         match self {
             Self::Empty | Self::Text(None) => SizeHint::with_exact(0),
             Self::Text(Some(text)) => SizeHint::with_exact(text.len() as u64),
-            Self::Relayed(relay) => relay.incoming.size_hint(),
+            Self::Relayed(relay) => relay.arriving.size_hint(),
         }
     }
 }

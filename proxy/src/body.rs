@@ -8,14 +8,14 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use cloud::aws::body::{ResignBody, ResignError};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
+use crate::arriving::{ArrivalError, Arriving};
 use crate::expect::Gate;
 
 /// The program's body, counted, and held back while its gate is closed.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    incoming: Incoming,
+    arriving: Arriving,
     gate: Option<Gate>,
     carried: Option<Arc<AtomicU64>>,
 }
@@ -38,20 +38,23 @@ pub(crate) enum RequestBody {
 pub(crate) enum BodyError {
     /// The program went away, or broke HTTP's framing.
     #[error("the program's body ended early")]
-    Program(#[source] hyper::Error),
+    Program(#[source] ArrivalError),
     /// Its chunks are not signed as its head is.
     #[error("the program's body is not signed as its head is")]
-    Resign(#[source] ResignError<hyper::Error>),
+    Resign(#[source] ResignError<ArrivalError>),
 }
 
 impl Upload {
     /// Takes the program's body; its bytes are added to `carried`.
-    pub(crate) const fn new(incoming: Incoming, gate: Option<Gate>, carried: Option<Arc<AtomicU64>>) -> Self {
-        Self { incoming, gate, carried }
+    pub(crate) const fn new(arriving: Arriving, gate: Option<Gate>, carried: Option<Arc<AtomicU64>>) -> Self {
+        Self { arriving, gate, carried }
     }
 
     /// The same without its gate: reading it tells the program to go on.
     pub(crate) fn ungated(self) -> Self {
+        if let Some(gate) = &self.gate {
+            gate.open();
+        }
         Self { gate: None, ..self }
     }
 
@@ -61,16 +64,27 @@ impl Upload {
     }
 }
 
+impl RequestBody {
+    /// The same once more, where it is at hand.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Held(bytes) => Some(Self::Held(bytes.clone())),
+            Self::Streamed(_) | Self::Resigned(_) => None,
+        }
+    }
+}
+
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = ArrivalError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ArrivalError>>> {
         if let Some(gate) = &mut self.gate {
             ready!(gate.poll_open(cx));
             self.gate = None;
         }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let frame = ready!(Pin::new(&mut self.arriving).poll_frame(cx));
         if let Some(Ok(frame)) = &frame
             && let (Some(data), Some(carried)) = (frame.data_ref(), &self.carried)
         {
@@ -80,11 +94,11 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.arriving.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.arriving.size_hint()
     }
 }
 

@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -14,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::aim::Aim;
 use crate::app::App;
+use crate::arriving::Arriving;
 use crate::guard::Guard;
 use crate::head::MAX_HEADERS;
 use crate::pipeline::Conversation;
@@ -35,9 +38,9 @@ where
     let guard = Guard::new(io, held, app.patience());
     let shutdown = app.shutdown.clone();
     let conversation = Arc::new(Conversation::new(app, peer, way, guard.ledger()));
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let conversation = conversation.clone();
-        async move { Ok::<_, Infallible>(conversation.answer(request).await) }
+        async move { Ok::<_, Infallible>(conversation.answer(request.map(Arriving::Http1)).await) }
     });
     let requests = http1::Builder::new()
         .max_headers(MAX_HEADERS)

@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
+use http::HeaderMap;
 use http::header::EXPECT;
-use http::{HeaderMap, Request, StatusCode};
 use tokio::time::{Sleep, sleep};
+
+use crate::interim::{GoOn, Mouth};
 
 /// How long a destination may say nothing before the body is sent anyway. botocore waits as long before it does.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -23,38 +23,38 @@ pub(crate) fn is_expected(headers: &HeaderMap) -> bool {
 /// program never sends a body that nobody wants.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    said: Arc<Said>,
+    go_on: Arc<GoOn>,
+    /// Tells the program, where that does not happen by itself.
+    program: Option<Mouth>,
     /// Begins when the body is asked for the first time: that is when the head has gone out.
     enough: Option<Pin<Box<Sleep>>>,
 }
 
-#[derive(Debug, Default)]
-struct Said {
-    go_on: AtomicBool,
-    waiting: AtomicWaker,
-}
-
 impl Gate {
-    /// A gate that the answer to `request` opens.
-    pub(crate) fn before<B>(request: &mut Request<B>) -> Self {
-        let said = Arc::new(Said::default());
-        let heard = said.clone();
-        hyper::ext::on_informational(request, move |answer| {
-            if answer.status() == StatusCode::CONTINUE {
-                heard.go_on.store(true, Ordering::Release);
-                heard.waiting.wake();
-            }
-        });
-        Self { said, enough: None }
+    /// A gate before the body of `program`.
+    pub(crate) fn new(program: Option<Mouth>) -> Self {
+        Self { go_on: Arc::default(), program, enough: None }
+    }
+
+    /// What opens it.
+    pub(crate) fn go_on(&self) -> Arc<GoOn> {
+        self.go_on.clone()
     }
 
     /// Ready once it is open.
     pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.said.waiting.register(cx.waker());
-        if self.said.go_on.load(Ordering::Acquire) {
-            return Poll::Ready(());
+        if self.go_on.poll_said(cx).is_pending() {
+            ready!(self.enough.get_or_insert_with(|| Box::pin(sleep(PATIENCE))).as_mut().poll(cx));
         }
-        self.enough.get_or_insert_with(|| Box::pin(sleep(PATIENCE))).as_mut().poll(cx)
+        self.open();
+        Poll::Ready(())
+    }
+
+    /// Opens it whatever the destination thinks.
+    pub(crate) fn open(&self) {
+        if let Some(program) = &self.program {
+            program.go_on();
+        }
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn gate_of_a_silent_destination_opens_after_a_second() {
         let began = Instant::now();
-        let mut gate = Gate::before(&mut Request::new(()));
+        let mut gate = Gate::new(None);
         poll_fn(|cx| gate.poll_open(cx)).await;
         assert_eq!(began.elapsed(), PATIENCE);
     }

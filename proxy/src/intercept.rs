@@ -9,9 +9,10 @@ use bytes::BytesMut;
 use ca::Host;
 use lease::Lessor;
 use rustls::ServerConfig;
+use rustls::server::{Acceptor, ClientHello};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 
 use crate::accept::refuse_connect;
 use crate::ahead::Ahead;
@@ -21,9 +22,12 @@ use crate::connection;
 use crate::destination::{Destination, Scheme};
 use crate::head::{is_websocket, read_head};
 use crate::metrics::Present;
+use crate::protocol::{PREFACE, Protocol};
 use crate::refuse::with_causes;
+use crate::streams;
 use crate::trouble::unreachable;
 use crate::tunnel::{Carried, carry};
+use crate::upstream::Slot;
 
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection Established\r\n\r\n";
 
@@ -37,6 +41,8 @@ enum Spoken {
     Tls,
     /// An HTTP method and a space: undici asks for a tunnel for `http://`, too.
     Http,
+    /// The preface of HTTP/2, as gRPC without TLS begins.
+    Http2,
     /// Anything else.
     Unknown,
 }
@@ -70,7 +76,8 @@ async fn to_cloud<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (mut program, mut he
     let first = tokio::time::timeout(app.patience().head, first_words(&mut program, &mut held)).await;
     match first {
         Ok(Ok(Spoken::Tls)) => intercept(caller, (program, held), (aim, tls)).await,
-        Ok(Ok(Spoken::Http)) => in_clear(caller, (program, held), &aim.destination).await,
+        Ok(Ok(Spoken::Http)) => in_clear(caller, (program, held), (&aim.destination, Protocol::Http1)).await,
+        Ok(Ok(Spoken::Http2)) => in_clear(caller, (program, held), (&aim.destination, Protocol::Http2)).await,
         Ok(Ok(Spoken::Unknown)) => match app.upstreams.dialer().tcp(&aim.origin).await {
             Ok(tcp) => tunnel(app, (program, held), tcp).await,
             Err(error) => tracing::debug!(cause = with_causes(&error), "tunnel leads nowhere"),
@@ -86,23 +93,83 @@ async fn intercept<L: Lessor>(
     (program, held): Program,
     (aim, tls): (Aim, Arc<ServerConfig>),
 ) {
-    let slot = app.upstreams.slot();
-    let handshake = TlsAcceptor::from(tls).accept(Ahead::new(program, held));
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), Ahead::new(program, held));
+    let began = match tokio::time::timeout(app.patience().head, hello).await {
+        Ok(Ok(began)) => began,
+        Ok(Err(error)) => return handshake_failed(&aim, &error),
+        Err(_) => return tracing::debug!("TLS handshake of a program took too long"),
+    };
+    let slot = agree(&app, &Offered::by(&began.client_hello()), &aim.origin).await;
+    let handshake = began.into_stream(speaking(slot.protocol(), tls));
     let handshake = tokio::time::timeout(app.patience().head, handshake);
-    match app.upstreams.prepare(&slot, &aim.origin, handshake).await {
-        // HTTP/1.1 is all that our side offers (RFC 7301); when it offers HTTP/2, what was chosen decides here.
-        Ok(Ok(program)) => connection::serve(program, BytesMut::new(), (app, peer), (Some(aim), slot)).await,
-        Ok(Err(error)) => {
-            tracing::info!(destination = %aim.destination, %error, "TLS handshake of a program failed; does it trust our root?");
+    match (app.upstreams.prepare(&slot, &aim.origin, handshake).await, slot.protocol()) {
+        (Ok(Ok(program)), Protocol::Http1) => {
+            connection::serve(program, BytesMut::new(), (app, peer), (Some(aim), slot)).await;
         }
-        Err(_) => tracing::debug!("TLS handshake of a program took too long"),
+        (Ok(Ok(program)), Protocol::Http2) => streams::serve(program, (app, peer), (Some(aim), slot)).await,
+        (Ok(Err(error)), _) => handshake_failed(&aim, &error),
+        (Err(_), _) => tracing::debug!("TLS handshake of a program took too long"),
     }
 }
 
-async fn in_clear<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (program, held): Program, destination: &Destination) {
+fn handshake_failed(aim: &Aim, error: &io::Error) {
+    tracing::info!(destination = %aim.destination, %error, "TLS handshake of a program failed; does it trust our root?");
+}
+
+/// What a program offers to speak.
+#[derive(Debug, Clone, Copy)]
+struct Offered {
+    http1: bool,
+    http2: bool,
+}
+
+impl Offered {
+    fn by(hello: &ClientHello<'_>) -> Self {
+        let offers = |protocol: Protocol| hello.alpn().is_some_and(|mut all| all.any(|name| name == protocol.alpn()));
+        Self { http1: hello.alpn().is_none() || offers(Protocol::Http1), http2: offers(Protocol::Http2) }
+    }
+}
+
+/// A place for what the program is going to use, and in it what is spoken on both sides: the program gets what its
+/// destination speaks. Who offers HTTP/1.1 only gets it on both sides. Only the first connection to a destination waits
+/// for its answer; if there is none, the program is told so in HTTP/1.1, if it can hear that.
+async fn agree<L>(app: &App<L>, offered: &Offered, origin: &Destination) -> Arc<Slot> {
+    let upstreams = &app.upstreams;
+    if !offered.http2 {
+        return upstreams.slot(Protocol::Http1);
+    }
+    // Without TLS the destination cannot say that it speaks HTTP/2 (RFC 9113 §3.2).
+    let spoken = match origin.scheme {
+        Scheme::Http if offered.http1 => Some(Protocol::Http1),
+        Scheme::Http => Some(Protocol::Http2),
+        Scheme::Https => upstreams.speaks(origin),
+    };
+    let otherwise = if offered.http1 { Protocol::Http1 } else { Protocol::Http2 };
+    match spoken {
+        Some(Protocol::Http2) => upstreams.slot(Protocol::Http2),
+        Some(Protocol::Http1) => upstreams.slot(otherwise),
+        None => upstreams.ask(origin, otherwise).await,
+    }
+}
+
+/// The configuration of a handshake that ends with `protocol`.
+fn speaking(protocol: Protocol, tls: Arc<ServerConfig>) -> Arc<ServerConfig> {
+    let mut tls = Arc::unwrap_or_clone(tls);
+    tls.alpn_protocols = vec![protocol.alpn().to_vec()];
+    Arc::new(tls)
+}
+
+async fn in_clear<L: Lessor>(
+    caller: (Arc<App<L>>, IpAddr),
+    (program, held): Program,
+    (destination, protocol): (&Destination, Protocol),
+) {
     let aim = Aim::at(destination.over(Scheme::Http), &caller.0.endpoints);
-    let slot = caller.0.upstreams.slot();
-    connection::serve(program, held, caller, (Some(aim), slot)).await;
+    let slot = caller.0.upstreams.slot(protocol);
+    match protocol {
+        Protocol::Http1 => connection::serve(program, held, caller, (Some(aim), slot)).await,
+        Protocol::Http2 => streams::serve(Ahead::new(program, held), caller, (Some(aim), slot)).await,
+    }
 }
 
 /// A tunnel to somewhere else. Whoever speaks first decides: a program that speaks clear-text HTTP is read, because
@@ -118,7 +185,7 @@ async fn elsewhere<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (mut program, mut h
     }
     let spoken = tokio::select! {
         spoken = first_words(&mut program, &mut held) => spoken,
-        ready = destination.readable() => ready.map(|()| Spoken::Unknown),
+        speaks = speaks_first(&destination) => speaks.map(|()| Spoken::Unknown),
         () = tokio::time::sleep(app.idle()) => return,
     };
     let spoken = match spoken {
@@ -129,10 +196,24 @@ async fn elsewhere<L: Lessor>(caller: (Arc<App<L>>, IpAddr), (mut program, mut h
         other => other,
     };
     match spoken {
-        Ok(Spoken::Http) => in_clear(caller, (program, held), &aim.destination).await,
+        Ok(Spoken::Http) => in_clear(caller, (program, held), (&aim.destination, Protocol::Http1)).await,
+        Ok(Spoken::Http2) => in_clear(caller, (program, held), (&aim.destination, Protocol::Http2)).await,
         Ok(Spoken::Tls | Spoken::Unknown) => tunnel(app, (program, held), destination).await,
         Err(error) => tracing::debug!(%error, "the program left its tunnel"),
     }
+}
+
+/// Ready when the destination says what no web server says unasked. One that speaks HTTP/2 does not wait for the program
+/// with its settings (RFC 9113 §3.4).
+async fn speaks_first(destination: &TcpStream) -> io::Result<()> {
+    /// The head of a frame (RFC 9113 §4.1): type SETTINGS, no flags, stream 0.
+    const SETTINGS: [u8; 6] = [4, 0, 0, 0, 0, 0];
+    let mut head = [0; 9];
+    let shown = destination.peek(&mut head).await?;
+    if shown == head.len() && head[3..] == SETTINGS {
+        return std::future::pending().await;
+    }
+    Ok(())
 }
 
 async fn tunnel<L>(app: &App<L>, (program, held): Program, destination: TcpStream) {
@@ -177,12 +258,21 @@ async fn switches<L>(app: &App<L>, program: &mut TcpStream, held: &mut BytesMut)
     }
 }
 
+/// Whether what begins as HTTP/2 does is there as a whole.
+fn begins_http2(bytes: &[u8]) -> Option<bool> {
+    let shown = bytes.len().min(PREFACE.len());
+    (bytes.starts_with(b"PRI ") && bytes[..shown] == PREFACE[..shown]).then_some(shown == PREFACE.len())
+}
+
 fn spoken(bytes: &[u8]) -> Option<Spoken> {
     /// `handshake(22)` of TLS 1.x (RFC 8446 §5.1), which no HTTP method begins with.
     const HANDSHAKE: u8 = 22;
     // Servers read over empty lines before a request (RFC 9112 §2.2), so they must not hide one from us.
     let empty = bytes.iter().take(LONGEST_METHOD).take_while(|b| matches!(b, b'\r' | b'\n')).count();
     let bytes = &bytes[empty..];
+    if let Some(whole) = begins_http2(bytes) {
+        return whole.then_some(Spoken::Http2);
+    }
     match bytes.first() {
         None if empty == LONGEST_METHOD => Some(Spoken::Unknown),
         None => None,
@@ -211,6 +301,10 @@ mod tests {
             (b"\r\n\nGET /", Some(Spoken::Http)),
             (&[b'\n'; 40], Some(Spoken::Unknown)),
             (b"PROPFIND /", Some(Spoken::Http)),
+            (b"PRI ", None),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r", None),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0", Some(Spoken::Http2)),
+            (b"PRI * HTTP/1.1\r\n", Some(Spoken::Http)),
             (b"SSH-2.0-OpenSSH", Some(Spoken::Unknown)),
             (b"get /", Some(Spoken::Unknown)),
             (b" GET", Some(Spoken::Unknown)),

@@ -20,12 +20,16 @@ mod intercept;
 mod tunnel;
 
 mod ahead;
+mod arriving;
 mod connection;
 mod framing;
 mod guard;
 mod head;
 mod ledger;
+mod pour;
+mod protocol;
 mod silence;
+mod streams;
 
 mod pipeline;
 
@@ -34,6 +38,7 @@ mod classify;
 mod expect;
 mod holding;
 mod identify;
+mod interim;
 mod sign;
 mod skews;
 

@@ -14,17 +14,19 @@ use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
 use lease::{Ask, Lessor};
 
 use crate::aim::{Aim, Kind};
 use crate::answer::{AnswerBody, relay};
 use crate::app::App;
+use crate::arriving::Arriving;
 use crate::body::{RequestBody, Upload};
 use crate::classify::{Class, Placeheld};
 use crate::expect::{self, Gate};
 use crate::hop;
+use crate::interim::{Ear, Mouth};
 use crate::ledger::Ledger;
+use crate::protocol::Protocol;
 use crate::record::Entry;
 use crate::refuse::Dialect;
 use crate::sign::{By, Hold, prove, sign};
@@ -55,13 +57,17 @@ impl<L: Lessor> Conversation<L> {
     }
 
     /// Answers one request, whatever happens.
-    pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response<AnswerBody> {
+    pub(crate) async fn answer(&self, mut request: Request<Arriving>) -> Response<AnswerBody> {
         let mut entry = self.app.record(self.ledger.clone());
         let has_body = !request.body().is_end_stream();
         let waits = has_body && expect::is_expected(request.headers());
-        let gate = waits.then(|| Gate::before(&mut request));
-        let (mut head, incoming) = request.into_parts();
-        let upload = Upload::new(incoming, gate, has_body.then(|| entry.carried_up()));
+        let mouth: Option<Mouth> = request.extensions_mut().remove();
+        let gate = waits.then(|| Gate::new(mouth.clone()));
+        if gate.is_some() || mouth.is_some() {
+            Ear::on(&mut request, gate.as_ref().map(Gate::go_on), mouth);
+        }
+        let (mut head, arriving) = request.into_parts();
+        let upload = Upload::new(arriving, gate, has_body.then(|| entry.carried_up()));
         let hint = Dialect::hinted(&head);
 
         let aim = self.aim(&mut head);
@@ -75,8 +81,8 @@ impl<L: Lessor> Conversation<L> {
             Err(stop) => trouble::answer(stop, (aim.ok().as_ref().or(self.inside.as_ref()), hint), entry),
         };
         let is_ours = matches!(answer.body(), AnswerBody::Text(_));
-        if has_body && (is_ours || !reads_on) {
-            // The program's body, if it still comes, is read by nobody.
+        if has_body && (is_ours || !reads_on) && self.slot.protocol() == Protocol::Http1 {
+            // The program's body, if it still comes, is read by nobody. Over HTTP/2 its stream is reset by itself.
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer

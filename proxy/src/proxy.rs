@@ -11,7 +11,6 @@ use ca::{Bundle, BundleError, LeafError, Leaves, Mint, Root, ServerTls, TlsError
 use config::{ProxySettings, Settings};
 use lease::{Leases, Lessor};
 use serve::{Accepted, Drained, Listener, Shutdown};
-use tokio_rustls::TlsConnector;
 
 use crate::accept;
 use crate::app::{App, span};
@@ -21,16 +20,17 @@ use crate::identify::TokenFile;
 use crate::ids::RequestIds;
 use crate::metrics::{Metrics, Present};
 use crate::program::{Inherited, Offer, ProgramError, Programs};
+use crate::protocol::Protocol;
 use crate::reporter::{self, Filed};
 use crate::skews::Skews;
-use crate::upstream::{Dialer, Upstreams, upstream_tls};
+use crate::upstream::{Dialer, Outbound, Upstreams};
 use crate::vitals::Vitals;
 
 /// How long records may take to reach the lessor after the last connection has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
-/// Protocols that programs are offered (RFC 7301). `h2` will come before it.
-const ALPN: [&[u8]; 1] = [b"http/1.1"];
+/// Protocols that programs are offered (RFC 7301), unless their destination is found to speak HTTP/2.
+const ALPN: [&[u8]; 1] = [Protocol::Http1.alpn()];
 
 /// What a proxy is made of besides its settings.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl<L: Lessor> Proxy<L> {
 
         let metrics = Arc::new(Metrics::default());
         let (reporter, filed) = reporter::queue(&metrics);
-        let outbound = upstream_tls(&roots(ours, system)?).map_err(BindError::Outbound)?;
+        let outbound = Outbound::new(&roots(ours, system)?).map_err(BindError::Outbound)?;
         let app = App {
             tls: inbound(root, &clock)?,
             endpoints: settings.endpoints.clone(),
@@ -113,7 +113,7 @@ impl<L: Lessor> Proxy<L> {
             classifier: Classifier::new(placeholders),
             identity: TokenFile::new(ours.token_file.clone()),
             leases,
-            upstreams: upstreams(ours, address, outbound),
+            upstreams: upstreams(ours, (address, outbound), shutdown.clone()),
             skews: Skews::default(),
             reporter,
             metrics,
@@ -209,13 +209,14 @@ fn inbound(root: Root, clock: &Clock) -> Result<ServerTls, BindError> {
     ServerTls::new(Arc::new(leaves), &ALPN).map_err(BindError::Inbound)
 }
 
-fn upstreams(settings: &ProxySettings, own: SocketAddr, tls: TlsConnector) -> Upstreams {
-    Upstreams::new(Dialer {
+fn upstreams(settings: &ProxySettings, (own, tls): (SocketAddr, Outbound), shutdown: Shutdown) -> Upstreams {
+    let dialer = Dialer {
         tls,
         own,
         connect_timeout: span(settings.limits.connect_timeout),
         idle_timeout: span(settings.limits.idle_timeout),
-    })
+    };
+    Upstreams::new(dialer, shutdown)
 }
 
 fn random() -> Result<u64, BindError> {

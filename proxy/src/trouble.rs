@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 
 use crate::aim::{Aim, Kind};
 use crate::answer::AnswerBody;
+use crate::arriving::ArrivalError;
 use crate::body::BodyError;
 use crate::record::Entry;
 use crate::refuse::{self, Dialect, with_causes};
@@ -33,9 +34,12 @@ impl From<Refusal> for Stop {
 
 /// What a destination that gave no answer means.
 pub(crate) fn unanswered(error: &SendError) -> Stop {
-    let broken = match error {
+    let broken: &(dyn std::error::Error + 'static) = match error {
         SendError::Dial(error) => return Stop::Refused(unreachable(error)),
+        SendError::Silent => return Stop::Broken(late()),
         SendError::Broken(error) => error,
+        SendError::Stream(error) => error,
+        SendError::Body(error) => error,
     };
     match cause::<BodyError>(broken) {
         Some(BodyError::Program(_)) => return Stop::Left(with_causes(broken)),
@@ -45,10 +49,14 @@ pub(crate) fn unanswered(error: &SendError) -> Stop {
     tracing::debug!(cause = with_causes(broken), "destination broke off");
     let timed_out = cause::<std::io::Error>(broken).is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut);
     Stop::Broken(if timed_out {
-        Refusal::new(RefusalCode::UpstreamTimeout, "the destination did not answer in time")
+        late()
     } else {
         Refusal::new(RefusalCode::UpstreamUnavailable, "the destination broke off before it had answered")
     })
+}
+
+fn late() -> Refusal {
+    Refusal::new(RefusalCode::UpstreamTimeout, "the destination did not answer in time")
 }
 
 /// The answer to a request that stopped, in the words of what stands at `aim`; its record says why.
@@ -90,14 +98,16 @@ pub(crate) fn unreachable(error: &DialError) -> Refusal {
     let code = match error {
         DialError::Late(..) => RefusalCode::UpstreamTimeout,
         DialError::Loop(_) | DialError::Name(_) => RefusalCode::RequestMalformed,
-        DialError::Resolve(..) | DialError::Connect(..) | DialError::Tls(..) | DialError::Http(..) => {
-            RefusalCode::UpstreamUnavailable
-        }
+        DialError::Resolve(..)
+        | DialError::Connect(..)
+        | DialError::Tls(..)
+        | DialError::Http(..)
+        | DialError::Http2(..) => RefusalCode::UpstreamUnavailable,
     };
     Refusal::new(code, with_causes(error))
 }
 
-fn not_resigned(error: &ResignError<hyper::Error>) -> Refusal {
+fn not_resigned(error: &ResignError<ArrivalError>) -> Refusal {
     use cloud::aws::chunk::ChunkError;
     let code = match error {
         ResignError::Chunk(ChunkError::Signature) => RefusalCode::PlaceholderInvalid,

@@ -1,37 +1,62 @@
-//! The way to destinations: connections kept per origin, one request on each at a time.
+//! The way to destinations: connections kept per origin. Over HTTP/1.1 each carries one request at a time, over HTTP/2
+//! many.
 
 mod dial;
+mod hub;
+mod lane;
 mod line;
 mod pool;
 mod slot;
+mod trunk;
 mod wire;
 
-pub(crate) use dial::{DialError, Dialer, upstream_tls};
+pub(crate) use dial::{DialError, Dialer, Outbound};
+pub(crate) use hub::Hub;
+pub(crate) use lane::Lane;
 pub(crate) use line::Line;
 pub(crate) use pool::Pool;
 pub(crate) use slot::Slot;
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Context;
 
+use http::header::{COOKIE, HeaderMap, HeaderValue};
 use http::{Request, Response};
-use hyper::body::Incoming;
+use serve::Shutdown;
 
-use crate::body::RequestBody;
+use self::hub::Way;
+use self::slot::{Early, Found};
+use crate::arriving::Arriving;
+use crate::body::{BodyError, RequestBody};
 use crate::destination::Destination;
+use crate::protocol::Protocol;
+
+/// How often a request is sent in all, where the destination has surely not begun with it.
+const TRIES: usize = 4;
 
 /// Dials, keeps and hands out connections to destinations.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     dialer: Dialer,
     pool: Arc<Pool>,
+    shutdown: Shutdown,
 }
 
-/// An answer whose head is here, and the connection that its body still comes on.
+/// An answer whose head is here, and what its body still comes on.
 #[derive(Debug)]
 pub(crate) struct Answered {
-    pub(crate) response: Response<Incoming>,
-    pub(crate) line: Box<Line>,
+    pub(crate) response: Response<Arriving>,
+    pub(crate) carrier: Carrier,
+}
+
+/// What an answer comes on. Whoever reads the answer drives it.
+#[derive(Debug)]
+pub(crate) enum Carrier {
+    /// A connection of its own.
+    Line(Box<Line>),
+    /// Its part of a connection.
+    Lane(Box<Lane>),
 }
 
 /// Why there is no answer.
@@ -43,12 +68,31 @@ pub(crate) enum SendError {
     /// The request was sent, in part at least, and then something broke.
     #[error("the destination broke off before it had answered")]
     Broken(#[source] hyper::Error),
+    /// The same, on a connection that other requests go on with.
+    #[error("the destination broke off before it had answered")]
+    Stream(#[from] h2::Error),
+    /// The request's own body failed.
+    #[error("the request's body ended early")]
+    Body(#[source] BodyError),
+    /// Nothing moved for too long.
+    #[error("the destination did not answer in time")]
+    Silent,
+}
+
+impl Carrier {
+    /// Moves whatever can be moved besides the answer.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Self::Line(line) => line.drive(cx),
+            Self::Lane(lane) => lane.drive(cx),
+        }
+    }
 }
 
 impl Upstreams {
     /// Nothing is dialled until it is needed.
-    pub(crate) fn new(dialer: Dialer) -> Self {
-        Self { dialer, pool: Arc::default() }
+    pub(crate) fn new(dialer: Dialer, shutdown: Shutdown) -> Self {
+        Self { dialer, pool: Arc::default(), shutdown }
     }
 
     /// What the sweeper works on.
@@ -61,23 +105,38 @@ impl Upstreams {
         &self.dialer
     }
 
-    /// A place for the line that a connection from a program uses.
-    pub(crate) fn slot(&self) -> Arc<Slot> {
-        let slot = Arc::new(Slot::new(self.pool.clone()));
+    /// A place for what a connection from a program uses that speaks `protocol`.
+    pub(crate) fn slot(&self, protocol: Protocol) -> Arc<Slot> {
+        let slot = Arc::new(Slot::new(self.pool.clone(), protocol));
         self.pool.watch(&slot);
         slot
     }
 
-    /// Sees to it that a line to `origin` is in `slot` soon: one that is kept, or one that is dialled while `meanwhile`
-    /// runs (the program's own handshake).
-    pub(crate) async fn prepare<T>(&self, slot: &Slot, origin: &Destination, meanwhile: impl Future<Output = T>) -> T {
-        if let Some(line) = self.kept(slot, origin).await {
-            slot.put(line);
-            return meanwhile.await;
+    /// What `origin` speaks, as far as that can be told without asking.
+    pub(crate) fn speaks(&self, origin: &Destination) -> Option<Protocol> {
+        self.pool.hub(origin).speaks()
+    }
+
+    /// Asks `origin` whether it speaks HTTP/2, by dialling it: a slot for a program that does, or else speaks
+    /// `otherwise`. The connection is kept for the first request, and so is a failure.
+    pub(crate) async fn ask(&self, origin: &Destination, otherwise: Protocol) -> Arc<Slot> {
+        let found = match self.pool.hub(origin).way(&self.dialer, &self.shutdown).await {
+            Ok(Way::Place(_)) => return self.slot(Protocol::Http2),
+            Ok(Way::Line(line)) => Ok(line),
+            Err(error) => Err(error),
+        };
+        let slot = self.slot(otherwise);
+        match found {
+            Ok(line) => slot.put(line),
+            Err(error) => slot.put_early(Early::failed(origin.clone(), error)),
         }
-        let dialer = self.dialer.clone();
-        let wanted = origin.clone();
-        let mut early = slot::Early::new(origin.clone(), async move { dialer.line(&wanted).await });
+        slot
+    }
+
+    /// Sees to it that a connection to `origin` is there soon: one that is kept, or one that is dialled while
+    /// `meanwhile` runs (the program's own handshake).
+    pub(crate) async fn prepare<T>(&self, slot: &Slot, origin: &Destination, meanwhile: impl Future<Output = T>) -> T {
+        let Some(mut early) = self.begin(slot, origin).await else { return meanwhile.await };
         tokio::pin!(meanwhile);
         let done = poll_fn(|cx| {
             early.poll_on(cx);
@@ -88,11 +147,44 @@ impl Upstreams {
         done
     }
 
+    /// Begins to dial, if nothing is at hand.
+    async fn begin(&self, slot: &Slot, origin: &Destination) -> Option<Early> {
+        if slot.has_early(origin) {
+            return None;
+        }
+        let (dialer, wanted) = (self.dialer.clone(), origin.clone());
+        if slot.protocol() == Protocol::Http2 {
+            let (hub, shutdown) = (self.pool.hub(origin), self.shutdown.clone());
+            if hub.place().is_some() {
+                return None;
+            }
+            return Some(Early::new(wanted, async move { hub.way(&dialer, &shutdown).await.map(Found::from) }));
+        }
+        if let Some(line) = self.kept(slot, origin).await {
+            slot.put(line);
+            return None;
+        }
+        Some(Early::new(wanted.clone(), async move { dialer.line(&wanted).await.map(Found::Line) }))
+    }
+
     /// Sends `request` and waits for the head of its answer.
     ///
     /// A kept connection may turn out closed at the moment of sending: as long as nothing of the request was written,
-    /// it is sent on a new one. Once anything was written, the program decides about another try, not we.
+    /// it is sent on a new one. Once anything was written, the program decides about another try, not we; over HTTP/2
+    /// the destination may say that it has not begun with a request.
     pub(crate) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        origin: &Destination,
+        slot: &Slot,
+    ) -> Result<Answered, SendError> {
+        match slot.protocol() {
+            Protocol::Http1 => self.send_alone(request, origin, slot).await,
+            Protocol::Http2 => self.send_among_others(request, origin, slot).await,
+        }
+    }
+
+    async fn send_alone(
         &self,
         mut request: Request<RequestBody>,
         origin: &Destination,
@@ -126,6 +218,62 @@ impl Upstreams {
         dialled.inspect_err(|_| self.pool.failed.add(1))
     }
 
+    async fn send_among_others(
+        &self,
+        mut request: Request<RequestBody>,
+        origin: &Destination,
+        slot: &Slot,
+    ) -> Result<Answered, SendError> {
+        let hub = slot.hub(origin);
+        let mut tries = 1..=TRIES;
+        loop {
+            tries.next();
+            let place = match self.way(&hub, origin, slot).await? {
+                Way::Place(place) => place,
+                Way::Line(line) => {
+                    slot.put(line);
+                    join_cookies(request.headers_mut());
+                    return self.send_alone(request, origin, slot).await;
+                }
+            };
+            let trunk = place.trunk().clone();
+            match place.send(request, origin, self.dialer.idle_timeout).await {
+                Ok(answered) => return Ok(answered),
+                Err(failed) => {
+                    if failed.ends_the_trunk() {
+                        hub.forget(&trunk);
+                    }
+                    match failed.again {
+                        Some(again) if !tries.is_empty() => request = *again,
+                        Some(_) | None => return Err(failed.error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A way to `origin`: what is at hand, what was dialled early, or a new one.
+    async fn way(&self, hub: &Arc<Hub>, origin: &Destination, slot: &Slot) -> Result<Way, DialError> {
+        if let Some(place) = hub.place() {
+            self.pool.reused.add(1);
+            return Ok(Way::Place(place));
+        }
+        if let Some(line) = self.counted(slot.early(origin).await)? {
+            return Ok(Way::Line(line));
+        }
+        if hub.speaks() == Some(Protocol::Http1) {
+            return match self.kept(slot, origin).await {
+                Some(line) => Ok(Way::Line(line)),
+                None => self.counted(self.dialer.line(origin).await).map(Way::Line),
+            };
+        }
+        let way = self.counted(hub.way(&self.dialer, &self.shutdown).await)?;
+        if matches!(way, Way::Place(_)) {
+            self.pool.fresh.add(1);
+        }
+        Ok(way)
+    }
+
     /// A line that was used before and is still alive.
     async fn kept(&self, slot: &Slot, origin: &Destination) -> Option<Box<Line>> {
         while let Some(mut line) = slot.take(origin).or_else(|| self.pool.take(origin)) {
@@ -134,5 +282,16 @@ impl Upstreams {
             }
         }
         None
+    }
+}
+
+/// HTTP/2 may send cookies in pieces, HTTP/1.1 may not (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() < 2 {
+        return;
+    }
+    if let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
     }
 }

@@ -19,6 +19,7 @@ use super::line::Line;
 use super::wire::{Io, Wire};
 use crate::ahead::Ahead;
 use crate::destination::{Destination, Scheme};
+use crate::protocol::Protocol;
 
 /// How long one address may take before the next is tried beside it (RFC 8305 §5).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -32,11 +33,28 @@ const SESSIONS: usize = 256;
 /// Opens connections.
 #[derive(Clone)]
 pub(crate) struct Dialer {
-    pub(crate) tls: TlsConnector,
+    pub(crate) tls: Outbound,
     /// Ourselves: a request to the sidecar through the sidecar would go round for ever.
     pub(crate) own: SocketAddr,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+}
+
+/// TLS towards destinations, by what it offers.
+#[derive(Clone)]
+pub(crate) struct Outbound {
+    http1: TlsConnector,
+    /// HTTP/2, and HTTP/1.1 if the destination speaks nothing newer.
+    either: TlsConnector,
+}
+
+/// A connection for a program that speaks HTTP/2.
+#[derive(Debug)]
+pub(crate) enum Dialled {
+    /// The destination speaks HTTP/1.1 only.
+    Line(Box<Line>),
+    /// HTTP/2 is to be spoken on it.
+    Http2(Wire),
 }
 
 /// Why there is no connection.
@@ -63,13 +81,28 @@ pub(crate) enum DialError {
     /// HTTP could not begin.
     #[error("no HTTP with {0}")]
     Http(Destination, #[source] hyper::Error),
+    /// HTTP/2 could not.
+    #[error("no HTTP/2 with {0}")]
+    Http2(Destination, #[source] h2::Error),
 }
 
 impl Dialer {
     /// A connection that speaks HTTP/1.1.
     pub(crate) async fn line(&self, origin: &Destination) -> Result<Box<Line>, DialError> {
-        let wire = self.in_time(origin, self.wire(origin)).await?;
+        let (wire, _) = self.in_time(origin, self.wire(origin, Protocol::Http1)).await?;
         Line::new(origin.clone(), wire).await.map_err(|error| DialError::Http(origin.clone(), error))
+    }
+
+    /// A connection that speaks what the destination chooses. Without TLS nobody can choose: the program speaks HTTP/2
+    /// because it knows that the destination does (RFC 9113 §3.3).
+    pub(crate) async fn either(&self, origin: &Destination) -> Result<Dialled, DialError> {
+        match self.in_time(origin, self.wire(origin, Protocol::Http2)).await? {
+            (wire, Protocol::Http2) => Ok(Dialled::Http2(wire)),
+            (wire, Protocol::Http1) => {
+                let line = Line::new(origin.clone(), wire).await;
+                line.map(Dialled::Line).map_err(|error| DialError::Http(origin.clone(), error))
+            }
+        }
     }
 
     /// A connection that nothing is spoken on yet, for a tunnel.
@@ -86,18 +119,21 @@ impl Dialer {
         tokio::time::timeout(self.connect_timeout, dialling).await.map_err(late)?
     }
 
-    async fn wire(&self, origin: &Destination) -> Result<Wire, DialError> {
+    /// The bytes to `origin`, and what is to be spoken on them; `wanted` is the newest that may be.
+    async fn wire(&self, origin: &Destination, wanted: Protocol) -> Result<(Wire, Protocol), DialError> {
         let tcp = self.connect(origin).await?;
-        let io = match origin.scheme {
-            Scheme::Http => Io::Clear(tcp),
+        let (io, spoken) = match origin.scheme {
+            Scheme::Http => (Io::Clear(tcp), wanted),
             Scheme::Https => {
                 let name = ServerName::try_from(origin.host.to_string());
                 let name = name.map_err(|_| DialError::Name(origin.clone()))?;
-                let tls = self.tls.connect(name, Ahead::new(tcp, BytesMut::new())).await;
-                Io::Tls(Box::new(tls.map_err(|error| DialError::Tls(origin.clone(), error))?))
+                let tls = self.tls.offering(wanted).connect(name, Ahead::new(tcp, BytesMut::new())).await;
+                let tls = tls.map_err(|error| DialError::Tls(origin.clone(), error))?;
+                let spoken = Protocol::agreed(tls.get_ref().1.alpn_protocol());
+                (Io::Tls(Box::new(tls)), spoken)
             }
         };
-        Ok(Wire::new(io, self.idle_timeout))
+        Ok((Wire::new(io, self.idle_timeout), spoken))
     }
 
     async fn connect(&self, origin: &Destination) -> Result<TcpStream, DialError> {
@@ -159,18 +195,35 @@ async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// TLS 1.2 and 1.3 towards destinations, with `roots`; sessions are resumed.
-pub(crate) fn upstream_tls(roots: &Bundle) -> Result<TlsConnector, rustls::Error> {
+impl Outbound {
+    /// TLS 1.2 and 1.3 towards destinations, with `roots`; sessions are resumed.
+    pub(crate) fn new(roots: &Bundle) -> Result<Self, rustls::Error> {
+        let config = client_config(roots)?;
+        let offering = |protocols: &[Protocol]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.alpn().to_vec()).collect();
+            config.resumption = Resumption::in_memory_sessions(SESSIONS);
+            TlsConnector::from(Arc::new(config))
+        };
+        Ok(Self { http1: offering(&[Protocol::Http1]), either: offering(&[Protocol::Http2, Protocol::Http1]) })
+    }
+
+    const fn offering(&self, newest: Protocol) -> &TlsConnector {
+        match newest {
+            Protocol::Http1 => &self.http1,
+            Protocol::Http2 => &self.either,
+        }
+    }
+}
+
+fn client_config(roots: &Bundle) -> Result<ClientConfig, rustls::Error> {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(roots.iter().cloned());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(store)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::in_memory_sessions(SESSIONS);
-    Ok(TlsConnector::from(Arc::new(config)))
+        .with_no_client_auth())
 }
 
 #[cfg(test)]
@@ -185,7 +238,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let dialer = |own: &str, port: u16| Dialer {
-            tls: upstream_tls(&Bundle::default()).unwrap(),
+            tls: Outbound::new(&Bundle::default()).unwrap(),
             own: SocketAddr::new(own.parse().unwrap(), port),
             connect_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(1),

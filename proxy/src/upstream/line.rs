@@ -10,19 +10,20 @@ use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::Answered;
 use super::wire::Wire;
+use super::{Answered, Carrier};
+use crate::arriving::Arriving;
 use crate::body::RequestBody;
 use crate::destination::Destination;
 use crate::head::MAX_HEADERS;
 
 /// Longest head of an answer. CloudFront and S3 answer with a few KiB; user metadata may add 2 KiB.
-const MAX_ANSWER_HEAD: usize = 64 * 1024;
+pub(super) const MAX_ANSWER_HEAD: usize = 64 * 1024;
 
 /// Bytes of an answer read ahead of the program, per line.
 const MAX_BUFFER: usize = 128 * 1024;
 
-/// A connection that carries one request at a time (HTTP/1.1). HTTP/2 lines, which carry many, will be another kind.
+/// A connection that carries one request at a time (HTTP/1.1). What carries many is a [`super::trunk::Trunk`].
 #[derive(Debug)]
 pub(crate) struct Line {
     origin: Destination,
@@ -97,7 +98,7 @@ impl Line {
             answer.as_mut().poll(cx)
         });
         match answer.await {
-            Ok(response) => Ok(Answered { response, line: self }),
+            Ok(response) => Ok(Answered { response: response.map(Arriving::Http1), carrier: Carrier::Line(self) }),
             Err(mut failed) => {
                 let unsent = failed.take_message().map(Box::new);
                 Err(Failed { error: failed.into_error(), unsent })

@@ -8,6 +8,7 @@ use serve::Shutdown;
 use serve::metrics::Counter;
 use tokio::time::Instant;
 
+use super::hub::Hub;
 use super::line::Line;
 use super::slot::Slot;
 use crate::destination::Destination;
@@ -24,6 +25,9 @@ const KEEP: Duration = Duration::from_secs(15);
 /// How long a program's connection keeps its line to itself after an answer.
 const KEEP_IN_SLOT: Duration = Duration::from_secs(1);
 
+/// Destinations remembered for programs that speak HTTP/2. Of more, those that nobody uses are forgotten early.
+const MAX_HUBS: usize = 1024;
+
 /// How often old ones are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -38,6 +42,7 @@ pub(crate) struct Pool {
     pub(crate) reused: Counter,
     /// Requests for which none could be made.
     pub(crate) failed: Counter,
+    hubs: Mutex<HashMap<Destination, Arc<Hub>>>,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +79,18 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).count
     }
 
+    /// What is known of `origin`.
+    pub(crate) fn hub(&self, origin: &Destination) -> Arc<Hub> {
+        let mut hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hub) = hubs.get(origin) {
+            return hub.clone();
+        }
+        if hubs.len() >= MAX_HUBS {
+            hubs.retain(|_, hub| Arc::strong_count(hub) > 1);
+        }
+        hubs.entry(origin.clone()).or_insert_with(|| Arc::new(Hub::new(origin.clone()))).clone()
+    }
+
     /// Looks after a program's slot, too: a line that rests there comes back here.
     pub(crate) fn watch(&self, slot: &Arc<Slot>) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(slot));
@@ -98,6 +115,9 @@ impl Pool {
             }
             None => false,
         });
+        let mut hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        hubs.retain(|_, hub| Arc::strong_count(hub) > 1 || hub.is_known());
+        drop(hubs);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         for lines in idle.lines.values_mut() {
             lines.retain(|line| now.duration_since(line.idle_since()) < KEEP);

@@ -5,14 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
 
 use super::dial::DialError;
+use super::hub::{Hub, Way};
 use super::line::{Line, poll_once};
 use super::pool::Pool;
 use crate::destination::Destination;
+use crate::protocol::Protocol;
 
 /// Holds one line between two requests of one connection. Its lock is never contended but by the sweeper.
 #[derive(Debug)]
 pub(crate) struct Slot {
     held: Mutex<Held>,
+    protocol: Protocol,
     pool: Arc<Pool>,
 }
 
@@ -20,9 +23,20 @@ pub(crate) struct Slot {
 struct Held {
     line: Option<Box<Line>>,
     early: Option<Early>,
+    /// Where the last request went that was sent over HTTP/2.
+    hub: Option<Arc<Hub>>,
 }
 
-type Dialling = Pin<Box<dyn Future<Output = Result<Box<Line>, DialError>> + Send>>;
+/// What dialling has found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A connection for one request at a time.
+    Line(Box<Line>),
+    /// One for many, which its hub keeps.
+    Trunk,
+}
+
+type Dialling = Pin<Box<dyn Future<Output = Result<Found, DialError>> + Send>>;
 
 /// A line that is dialled before the first request needs it.
 pub(crate) struct Early {
@@ -32,15 +46,20 @@ pub(crate) struct Early {
 
 enum EarlyState {
     Dialling(Dialling),
-    Done(Result<Box<Line>, DialError>),
+    Done(Result<Found, DialError>),
 }
 
 impl Early {
     pub(crate) fn new(
         origin: Destination,
-        dialling: impl Future<Output = Result<Box<Line>, DialError>> + Send + 'static,
+        dialling: impl Future<Output = Result<Found, DialError>> + Send + 'static,
     ) -> Self {
         Self { origin, state: EarlyState::Dialling(Box::pin(dialling)) }
+    }
+
+    /// One that came to nothing.
+    pub(crate) const fn failed(origin: Destination, error: DialError) -> Self {
+        Self { origin, state: EarlyState::Done(Err(error)) }
     }
 
     /// Moves on, if it is not there yet.
@@ -52,10 +71,19 @@ impl Early {
         }
     }
 
-    async fn line(self) -> Result<Box<Line>, DialError> {
+    async fn found(self) -> Result<Found, DialError> {
         match self.state {
             EarlyState::Dialling(dialling) => dialling.await,
             EarlyState::Done(done) => done,
+        }
+    }
+}
+
+impl From<Way> for Found {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Line(line) => Self::Line(line),
+            Way::Place(_) => Self::Trunk,
         }
     }
 }
@@ -67,8 +95,22 @@ impl std::fmt::Debug for Early {
 }
 
 impl Slot {
-    pub(crate) fn new(pool: Arc<Pool>) -> Self {
-        Self { held: Mutex::default(), pool }
+    pub(crate) fn new(pool: Arc<Pool>, protocol: Protocol) -> Self {
+        Self { held: Mutex::default(), protocol, pool }
+    }
+
+    /// What the program speaks.
+    pub(crate) const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The connections to `origin` that carry many requests.
+    pub(crate) fn hub(&self, origin: &Destination) -> Arc<Hub> {
+        let mut held = self.held();
+        match &held.hub {
+            Some(hub) if hub.origin() == origin => hub.clone(),
+            Some(_) | None => held.hub.insert(self.pool.hub(origin)).clone(),
+        }
     }
 
     /// The line that is here, if it leads to `origin`; one that leads elsewhere goes back to the pool.
@@ -94,11 +136,19 @@ impl Slot {
         self.held().early = Some(early);
     }
 
+    /// Whether dialling `origin` has begun.
+    pub(crate) fn has_early(&self, origin: &Destination) -> bool {
+        self.held().early.as_ref().is_some_and(|early| early.origin == *origin)
+    }
+
     /// The line that was dialled early, if one was and leads to `origin`.
     pub(crate) async fn early(&self, origin: &Destination) -> Result<Option<Box<Line>>, DialError> {
         let early = self.held().early.take_if(|early| early.origin == *origin);
         match early {
-            Some(early) => early.line().await.map(Some),
+            Some(early) => match early.found().await? {
+                Found::Line(line) => Ok(Some(line)),
+                Found::Trunk => Ok(None),
+            },
             None => Ok(None),
         }
     }

@@ -1,15 +1,14 @@
 //! Connections to destinations: kept, found dead, dialled anew.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use access::{Outcome, RefusalCode};
-use ca::{Host, Leaves, Mint, Root, Scope, ServerTls};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
 use crate::destination::{Mirror, Scripted};
+use crate::http2::localhost;
 use crate::program::{S3, Signed, answer, ask, connect, exchange, head, tls};
 use crate::stage::{Stage, Wish};
 
@@ -87,15 +86,7 @@ async fn destination_that_cannot_be_reached_is_a_refusal_in_the_words_of_the_ser
 
 /// A mirror behind TLS, and the file with the root that vouches for it.
 async fn tls_mirror(directory: &TempDir) -> (Mirror, PathBuf) {
-    let localhost = Host::parse("localhost").unwrap();
-    // The proxy trusts by the machine's clock here, as it must towards real destinations.
-    #[expect(clippy::disallowed_methods, reason = "rustls checks certificates by the real time")]
-    let now = Timestamp::now();
-    let root = Root::generate(&Scope::of([localhost]).unwrap(), now, SignedDuration::from_hours(1)).unwrap();
-    let path = directory.path().join("roots.pem");
-    std::fs::write(&path, root.pem()).unwrap();
-    let leaves = Leaves::new(Mint::new(root).unwrap(), Arc::new(move || now));
-    let tls = ServerTls::new(Arc::new(leaves), &[b"http/1.1"]).unwrap();
+    let (tls, path) = localhost(directory, &[b"http/1.1"]);
     (Mirror::with_tls(tls.by_name().clone()).await, path)
 }
 

@@ -5,6 +5,7 @@
 mod bodies;
 mod calls;
 mod destination;
+mod http2;
 mod lines;
 mod passing;
 mod program;

@@ -8,6 +8,7 @@ use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{Signer, countersign};
 use http::Request;
+use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -66,7 +67,8 @@ impl<'a> Signed<'a> {
         self.head_with(&format!("http://{}", self.host))
     }
 
-    fn head_with(&self, before: &str) -> String {
+    /// The head.
+    pub(crate) fn parts(&self) -> Parts {
         let mut request = Request::builder().method(self.method).uri(self.path).header("host", self.host);
         if let Some(declared) = self.declared {
             request = request.header("x-amz-content-sha256", declared);
@@ -91,6 +93,11 @@ impl<'a> Signed<'a> {
             service: self.service,
         };
         countersign(&mut parts, &payload, &signer, self.at).unwrap();
+        parts
+    }
+
+    fn head_with(&self, before: &str) -> String {
+        let parts = self.parts();
         let mut head = format!("{} {before}{} HTTP/1.1\r\n", parts.method, parts.uri);
         for (name, value) in &parts.headers {
             head += &format!("{name}: {}\r\n", value.to_str().unwrap());
@@ -180,16 +187,26 @@ pub(crate) async fn connect(stage: &Stage, authority: &str) -> TcpStream {
 
 /// TLS to `name` inside a tunnel to `authority`, trusting what programs are told to trust.
 pub(crate) async fn tls(stage: &Stage, authority: &str, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    tls_offering(stage, (authority, name), &[]).await
+}
+
+/// The same, offering protocols (RFC 7301).
+pub(crate) async fn tls_offering(
+    stage: &Stage,
+    (authority, name): (&str, &str),
+    alpn: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let io = connect(stage, authority).await;
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_file(stage.directory.path().join("run/ca.pem")).unwrap();
     roots.add(root).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_details(provider, Arc::new(Noon))
+    let mut config = ClientConfig::builder_with_details(provider, Arc::new(Noon))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, io).await
 }

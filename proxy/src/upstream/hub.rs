@@ -1,0 +1,133 @@
+//! What is known of one destination: which protocol it speaks, and the HTTP/2 connections to it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serve::Shutdown;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::dial::{DialError, Dialer, Dialled};
+use super::line::Line;
+use super::trunk::{Place, Trunk};
+use crate::destination::Destination;
+use crate::protocol::Protocol;
+
+/// HTTP/2 connections to one destination. With the usual 100 requests on each, more than a proxy's programs ask at once.
+const MAX_TRUNKS: usize = 8;
+
+/// For how long a destination's choice is believed without asking again.
+const BELIEVED: Duration = Duration::from_secs(600);
+
+/// One destination, for programs that speak HTTP/2.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    origin: Destination,
+    known: Mutex<Known>,
+    /// One dials, the others wait and find what it brings.
+    dialling: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    trunks: Vec<Trunk>,
+    spoken: Option<(Protocol, Instant)>,
+}
+
+/// A way to the destination.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// A place on a connection that speaks HTTP/2.
+    Place(Place),
+    /// A connection that speaks HTTP/1.1, which is all that the destination does.
+    Line(Box<Line>),
+}
+
+impl Hub {
+    pub(crate) fn new(origin: Destination) -> Self {
+        Self { origin, known: Mutex::default(), dialling: Semaphore::new(1) }
+    }
+
+    /// Where it leads.
+    pub(crate) const fn origin(&self) -> &Destination {
+        &self.origin
+    }
+
+    /// What the destination speaks, if it was asked lately.
+    pub(crate) fn speaks(&self) -> Option<Protocol> {
+        let known = self.known();
+        if !known.trunks.is_empty() {
+            return Some(Protocol::Http2);
+        }
+        known.spoken.filter(|(_, at)| at.elapsed() < BELIEVED).map(|(protocol, _)| protocol)
+    }
+
+    /// Whether it is worth remembering.
+    pub(crate) fn is_known(&self) -> bool {
+        self.speaks().is_some()
+    }
+
+    /// A place on a connection that is there, and has room.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let mut known = self.known();
+        known.trunks.retain(Trunk::is_open);
+        known.trunks.iter().find(|trunk| trunk.has_room()).map(Trunk::place)
+    }
+
+    /// A place on a connection that is there, or what a new one turns out to be.
+    pub(crate) async fn way(self: &Arc<Self>, dialer: &Dialer, shutdown: &Shutdown) -> Result<Way, DialError> {
+        if let Some(place) = self.place() {
+            return Ok(Way::Place(place));
+        }
+        // It is never closed.
+        let _dialling = self.dialling.acquire().await;
+        if let Some(place) = self.place().or_else(|| self.crowded()) {
+            return Ok(Way::Place(place));
+        }
+        match dialer.either(&self.origin).await? {
+            Dialled::Line(line) => {
+                self.remember(Protocol::Http1);
+                Ok(Way::Line(line))
+            }
+            Dialled::Http2(wire) => {
+                let trunk = Trunk::begin(wire, self.clone(), shutdown).await;
+                let trunk = trunk.map_err(|error| DialError::Http2(self.origin.clone(), error))?;
+                self.remember(Protocol::Http2);
+                let place = trunk.place();
+                self.known().trunks.push(trunk);
+                Ok(Way::Place(place))
+            }
+        }
+    }
+
+    /// A place on the connection with the fewest requests, if there may be no more connections.
+    fn crowded(&self) -> Option<Place> {
+        let known = self.known();
+        let all = (known.trunks.len() >= MAX_TRUNKS).then_some(&known.trunks)?;
+        all.iter().min_by_key(|trunk| trunk.open()).map(Trunk::place)
+    }
+
+    /// No more requests on `trunk`.
+    pub(crate) fn forget(&self, trunk: &Trunk) {
+        trunk.close();
+        self.known().trunks.retain(|other| !other.is(trunk));
+    }
+
+    /// The same, if nothing is under way on it.
+    pub(crate) fn retire(&self, trunk: &Trunk) -> bool {
+        let mut known = self.known();
+        if trunk.open() > 0 {
+            return false;
+        }
+        known.trunks.retain(|other| !other.is(trunk));
+        true
+    }
+
+    fn remember(&self, protocol: Protocol) {
+        self.known().spoken = Some((protocol, Instant::now()));
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,177 @@
+//! One HTTP/2 connection to a destination: it carries many requests at once, of whichever programs, and is driven by a
+//! task of its own.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::Ping;
+use h2::client::{Builder, Connection, SendRequest};
+use serve::Shutdown;
+use tokio::sync::Notify;
+use tokio::time::interval;
+
+use super::hub::Hub;
+use super::line::MAX_ANSWER_HEAD;
+use super::wire::Wire;
+use crate::refuse::with_causes;
+
+/// Bytes of one answer that a destination may send ahead of the program: a stream of 50 MB/s over 20 ms.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+
+/// Bytes of all answers together that one connection may bring ahead of their programs.
+const WINDOW: u32 = 4 * STREAM_WINDOW;
+
+/// Bytes of one request that wait here for the destination to take them.
+const MAX_WAITING: usize = 128 * 1024;
+
+/// A connection on which nothing was asked for one to two times this is given up. AWS's front ends keep them longer.
+const KEEP: Duration = Duration::from_secs(15);
+
+/// How long a destination may take to say how many requests it takes at once. Without knowing it, a burst on a fresh
+/// connection is refused in parts.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// How long the last words of a connection may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A connection, for whoever wants to send on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Trunk {
+    sender: SendRequest<Bytes>,
+    load: Arc<Load>,
+}
+
+/// What is on a trunk.
+#[derive(Debug, Default)]
+struct Load {
+    /// Requests under way.
+    open: AtomicUsize,
+    /// Requests altogether.
+    began: AtomicU64,
+    /// Nobody may begin another.
+    is_closed: AtomicBool,
+    /// Rings when the last one has ended.
+    empty: Notify,
+}
+
+/// A place for one request on a trunk.
+#[derive(Debug)]
+pub(crate) struct Place {
+    trunk: Trunk,
+}
+
+impl Trunk {
+    /// Speaks HTTP/2 on `wire`. The connection belongs to `hub` until it ends.
+    pub(crate) async fn begin(wire: Wire, hub: Arc<Hub>, shutdown: &Shutdown) -> Result<Self, h2::Error> {
+        let (sender, mut connection) = Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_header_list_size(u32::try_from(MAX_ANSWER_HEAD).unwrap_or(u32::MAX))
+            .max_send_buffer_size(MAX_WAITING)
+            .enable_push(false)
+            .handshake(wire)
+            .await?;
+        // It is there until it is taken once.
+        let pings = connection.ping_pong();
+        let trunk = Self { sender, load: Arc::default() };
+        let driven = trunk.clone();
+        let stopping = shutdown.clone();
+        shutdown.spawn(async move { driven.drive(connection, &hub, stopping).await });
+        if let Some(mut pings) = pings {
+            // Its settings come before anything else that it says, so before its answer to this (RFC 9113 §3.4).
+            match tokio::time::timeout(SETTLING, pings.ping(Ping::opaque())).await {
+                Ok(settled) => settled.map(|_pong| ())?,
+                Err(_) => tracing::debug!("a destination did not answer a ping"),
+            }
+        }
+        Ok(trunk)
+    }
+
+    /// Moves the connection until it ends, or is not needed any more.
+    async fn drive(self, connection: Connection<Wire, Bytes>, hub: &Hub, shutdown: Shutdown) {
+        let mut connection = pin!(connection);
+        let (mut ticks, mut began) = (interval(KEEP), u64::MAX);
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(cause = with_causes(&error), "a destination's HTTP/2 connection ended");
+                    }
+                    self.close();
+                    hub.forget(&self);
+                    return;
+                }
+                _ = ticks.tick() => {
+                    if std::mem::replace(&mut began, self.load.began.load(Ordering::Acquire)) != began && !shutdown.has_begun() {
+                        continue;
+                    }
+                }
+                () = shutdown.begun(), if self.load.open.load(Ordering::Acquire) == 0 => {}
+                () = self.load.empty.notified(), if shutdown.has_begun() => {}
+            }
+            if hub.retire(&self) {
+                break;
+            }
+        }
+        // Without a sender the connection says goodbye and ends.
+        drop(self);
+        if tokio::time::timeout(GOODBYE, connection).await.is_err() {
+            tracing::debug!("a destination did not hear the end of its HTTP/2 connection");
+        }
+    }
+
+    /// Whether both are one connection.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.load, &other.load)
+    }
+
+    /// Whether requests may begin on it.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.load.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Lets nobody begin another request.
+    pub(crate) fn close(&self) {
+        self.load.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Requests under way.
+    pub(crate) fn open(&self) -> usize {
+        self.load.open.load(Ordering::Acquire)
+    }
+
+    /// Whether the destination takes another request now (`SETTINGS_MAX_CONCURRENT_STREAMS`, RFC 9113 §5.1.2).
+    pub(crate) fn has_room(&self) -> bool {
+        self.open() < self.sender.current_max_send_streams()
+    }
+
+    /// A place on it; where there is no room, the request waits for one in the library's queue.
+    pub(crate) fn place(&self) -> Place {
+        self.load.open.fetch_add(1, Ordering::AcqRel);
+        self.load.began.fetch_add(1, Ordering::AcqRel);
+        Place { trunk: self.clone() }
+    }
+}
+
+impl Place {
+    /// Where it is.
+    pub(crate) const fn trunk(&self) -> &Trunk {
+        &self.trunk
+    }
+
+    /// The sender, once the connection takes a request.
+    pub(crate) async fn sender(&self) -> Result<SendRequest<Bytes>, h2::Error> {
+        self.trunk.sender.clone().ready().await
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.trunk.load.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.trunk.load.empty.notify_one();
+        }
+    }
+}

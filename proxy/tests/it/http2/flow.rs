@@ -1,0 +1,92 @@
+//! A slow side holds back a fast one.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::SendStream;
+use http::Response;
+
+use super::destination::{Asked, Destination};
+use super::program::{Program, request, whole};
+use crate::program::Signed;
+
+/// What is poured as far as it is taken.
+const ALL: usize = 24 << 20;
+
+/// More than the windows of both connections and the buffers between them may hold.
+const HELD: usize = 8 << 20;
+
+/// Pours, as fast as the other side takes it, and counts.
+async fn pour(mut stream: SendStream<Bytes>, poured: Arc<AtomicUsize>) {
+    let piece = Bytes::from(vec![7; 64 << 10]);
+    while poured.load(Ordering::SeqCst) < ALL {
+        stream.reserve_capacity(piece.len());
+        let Some(Ok(room)) = poll_fn(|cx| stream.poll_capacity(cx)).await else { return };
+        let now = room.min(piece.len());
+        stream.send_data(piece.slice(..now), false).unwrap();
+        poured.fetch_add(now, Ordering::SeqCst);
+    }
+    stream.send_data(Bytes::new(), true).unwrap();
+}
+
+/// The count once it stands still.
+async fn standing(poured: &AtomicUsize) -> usize {
+    let mut last = usize::MAX;
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let now = poured.load(Ordering::SeqCst);
+        if now == last && now > 0 {
+            return now;
+        }
+        last = now;
+    }
+}
+
+#[tokio::test]
+async fn program_that_reads_slowly_holds_its_destination_back() {
+    let poured: Arc<AtomicUsize> = Arc::default();
+    let count = poured.clone();
+    let destination = Destination::new(move |mut asked: Asked| {
+        let count = count.clone();
+        async move {
+            let stream = asked.respond.send_response(Response::new(()), false).unwrap();
+            pour(stream, count).await;
+        }
+    })
+    .await;
+    let stage = destination.stage().await;
+    let mut program = Program::new(&stage).await;
+    let (answer, _) = program.begin(request(&Signed::get(&stage, "/x")), true).await;
+    let answer = answer.await.unwrap();
+    let held = standing(&poured).await;
+    assert!(held < HELD, "{held}");
+    assert_eq!(whole(answer).await.unwrap().body.len(), poured.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn destination_that_reads_slowly_holds_its_program_back() {
+    let go_on = Arc::new(tokio::sync::Notify::new());
+    let told = go_on.clone();
+    let destination = Destination::new(move |mut asked: Asked| {
+        let told = told.clone();
+        async move {
+            told.notified().await;
+            let (body, _) = asked.whole().await;
+            asked.answer(200, body.len().to_string());
+        }
+    })
+    .await;
+    let stage = destination.stage().await;
+    let mut program = Program::new(&stage).await;
+    let (answer, stream) = program.begin(request(&Signed::put(&stage, "/x", vec![])), false).await;
+    let poured: Arc<AtomicUsize> = Arc::default();
+    tokio::spawn(pour(stream, poured.clone()));
+    let held = standing(&poured).await;
+    assert!(held < HELD, "{held}");
+    go_on.notify_one();
+    let read = whole(answer.await.unwrap()).await.unwrap().body;
+    assert_eq!(read, poured.load(Ordering::SeqCst).to_string());
+}
