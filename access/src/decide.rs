@@ -47,6 +47,12 @@ impl Rules {
         self.targets.values().map(|(target, _)| target)
     }
 
+    /// Whether a permit that other rules gave stands under these: its grant and its target are the same word for word.
+    pub fn uphold(&self, permit: &Permit) -> bool {
+        let target = self.target(&permit.target().name).is_some_and(|target| **target == *permit.target());
+        target && self.grants(&permit.target().name).iter().any(|grant| **grant == *permit.grant())
+    }
+
     /// The grants to a target, in the order in which they were written.
     pub fn grants(&self, to: &TargetName) -> &[Arc<Grant>] {
         self.targets.get(to).map_or(&[], |(_, grants)| grants)

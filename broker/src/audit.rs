@@ -23,7 +23,9 @@ use sqlx::sqlite::SqliteRow;
 use crate::store::{Store, StoreError};
 
 pub use chain::{Hash, Head, InvalidHead};
-pub use event::{CallerSeen, Event, KeyActivated, KeyCreated, KeyRetired, LeaseIssued, LeaseRefused, NearMiss, What};
+pub use event::{
+    CallerSeen, ConfigChanged, Event, KeyActivated, KeyCreated, KeyRetired, LeaseIssued, LeaseRefused, NearMiss, What,
+};
 pub(crate) use pen::Pen;
 pub use search::{Filter, Follow, Page};
 pub use verify::{Break, Verdict};

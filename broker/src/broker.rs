@@ -7,12 +7,14 @@ use access::{
     AwsCredential, Call, Caller, Clock, Context, Credential, Denial, Lease, LeaseId, Permit, Reason, Record, Refusal,
 };
 use access::{RefusalCode, Rules, decide};
-use config::Settings;
+use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{SHA256, digest};
+use config::{Settings, Source};
 use jiff::{SignedDuration, Timestamp};
 use lease::{Ask, Lessor, ReportError};
 use uuid::Uuid;
 
-use crate::audit::{AuditError, Book, CallerSeen, LeaseIssued, LeaseRefused, NearMiss, Pen, What};
+use crate::audit::{AuditError, Book, CallerSeen, ConfigChanged, LeaseIssued, LeaseRefused, NearMiss, Pen, What};
 use crate::exchange::Exchange;
 use crate::issuer::Issuer;
 use crate::outbound::{OutboundError, Roots, in_words};
@@ -55,12 +57,23 @@ pub enum NotReady {
 #[derive(Debug)]
 pub struct Broker {
     clock: Clock,
-    rules: Rules,
     store: Store,
-    sources: Sources,
     tokens: Arc<Tokens>,
-    exchange: Exchange,
+    intent: ArcSwap<Intent>,
 }
+
+/// What the operator wants: all that may change while the broker runs.
+#[derive(Debug)]
+struct Intent {
+    written: Vec<Source>,
+    sources: Arc<Sources>,
+    rules: Rules,
+    exchange: Arc<Exchange>,
+}
+
+/// Settings that are ready to come into force, see [`Broker::prepare`].
+#[derive(Debug)]
+pub struct Change(Intent);
 
 /// Nothing is lent, and what is known of it.
 struct Declined {
@@ -72,12 +85,39 @@ struct Declined {
 impl Broker {
     /// Opens the store, making it at the first start, and gets everything ready; nothing is asked over the network yet.
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, OpenError> {
-        let roots = Roots::of_the_system();
-        let sources = Sources::new(&settings.sources, &roots)?;
-        let exchange = Exchange::new(settings, &roots, clock.clone()).map_err(OpenError::Exchange)?;
+        let intent = Intent::of(settings, &clock, None)?;
         let store = Store::open(&settings.broker.store).await?;
         let tokens = Tokens::open(store.clone(), (&settings.realm, &settings.broker), clock.clone()).await?;
-        Ok(Self { clock, rules: settings.rules.clone(), store, sources, tokens: Arc::new(tokens), exchange })
+        Ok(Self { clock, store, tokens: Arc::new(tokens), intent: ArcSwap::from_pointee(intent) })
+    }
+
+    /// Gets other sources, targets, grants and endpoints ready. Nothing changes yet, and all that can fail has not.
+    pub fn prepare(&self, settings: &Settings) -> Result<Change, OpenError> {
+        Intent::of(settings, &self.clock, Some(&self.intent.load())).map(Change)
+    }
+
+    /// Writes a change down and puts it into force; if it cannot be written, nothing changes. From now on nothing is lent
+    /// by older rules, but what was lent is still held: [`lease::Leases::recall`] takes it back.
+    ///
+    /// `text`: the config as it was written. `waiting`: keys whose change waits for a restart.
+    pub async fn commit(&self, Change(intent): Change, (text, waiting): (&[u8], &[&str])) -> Result<(), AuditError> {
+        let changed = ConfigChanged {
+            sha256: hex::encode(digest(&SHA256, text)),
+            sources: intent.written.len(),
+            targets: intent.rules.targets().count(),
+            grants: intent.rules.targets().map(|target| intent.rules.grants(&target.name).len()).sum(),
+            waiting: waiting.iter().map(|key| (*key).to_owned()).collect(),
+        };
+        self.write([What::ConfigChanged(changed)]).await?;
+        self.intent.store(Arc::new(intent));
+        Ok(())
+    }
+
+    /// Whether a permit stands under the rules in force. Where sources changed, those who came through them are asked
+    /// again who they are.
+    pub fn upholds(&self, permit: &Permit, before: &[Source]) -> bool {
+        let intent = self.intent.load();
+        intent.written == before && intent.rules.uphold(permit)
     }
 
     /// Our issuer, for [`crate::issuer::routes`].
@@ -120,7 +160,7 @@ impl Broker {
 
     /// The flow. What it lends has been written down when it comes back.
     async fn lend(&self, ask: &Ask, now: Timestamp) -> Result<Lease, Declined> {
-        let caller = Arc::new(self.sources.verify(&ask.evidence, now).await?);
+        let caller = Arc::new(self.intent.load_full().sources.verify(&ask.evidence, now).await?);
         let permit = self.decide(&caller, ask, now)?;
         let known = |refusal: Refusal| Declined {
             caller: Some(seen(&caller)),
@@ -140,10 +180,11 @@ impl Broker {
     /// Our token for a credential. A cloud reads the token by its own clock: where a refusal shows that it is not ours,
     /// it is asked once more with a token of its time.
     async fn exchange(&self, permit: &Permit, session: &str, now: Timestamp) -> Result<(AwsCredential, Uuid), Refusal> {
-        let ahead = self.exchange.ahead();
+        let exchange = self.intent.load().exchange.clone();
+        let ahead = exchange.ahead();
         match self.exchange_at(permit, session, (now, ahead)).await {
-            Err(refusal) if refusal.code == RefusalCode::ExchangeRefused && self.exchange.ahead() != ahead => {
-                self.exchange_at(permit, session, (now, self.exchange.ahead())).await
+            Err(refusal) if refusal.code == RefusalCode::ExchangeRefused && exchange.ahead() != ahead => {
+                self.exchange_at(permit, session, (now, exchange.ahead())).await
             }
             exchanged => exchanged,
         }
@@ -156,13 +197,14 @@ impl Broker {
         (now, ahead): (Timestamp, SignedDuration),
     ) -> Result<(AwsCredential, Uuid), Refusal> {
         let minted = self.tokens.mint(permit, now, ahead).map_err(|error| unsigned(&error))?;
-        let credential = self.exchange.credential(permit, session, &minted.token).await?;
+        let exchange = self.intent.load().exchange.clone();
+        let credential = exchange.credential(permit, session, &minted.token).await?;
         Ok((credential, minted.id))
     }
 
     fn decide(&self, caller: &Arc<Caller>, ask: &Ask, now: Timestamp) -> Result<Permit, Declined> {
         let context = Context { now, from: ask.from };
-        decide(caller, (&ask.target, &ask.call), &self.rules, &context).map_err(|denial| Declined {
+        decide(caller, (&ask.target, &ask.call), &self.intent.load().rules, &context).map_err(|denial| Declined {
             caller: Some(seen(caller)),
             near: denial.near.iter().map(NearMiss::from).collect(),
             refusal: helped(&denial, caller, &ask.call).about(&*caller.subject),
@@ -237,6 +279,19 @@ impl Lessor for Broker {
             return Ok(());
         }
         self.write(records.into_iter().map(What::call)).await.map_err(|error| ReportError(Arc::new(error)))
+    }
+}
+
+impl Intent {
+    /// `before`: what was in force; the keys of its sources are kept where nothing changed about them.
+    fn of(settings: &Settings, clock: &Clock, before: Option<&Self>) -> Result<Self, OpenError> {
+        let roots = Roots::of_the_system();
+        let sources = match before.filter(|before| before.written == settings.sources) {
+            Some(before) => before.sources.clone(),
+            None => Arc::new(Sources::new(&settings.sources, &roots)?),
+        };
+        let exchange = Arc::new(Exchange::new(settings, &roots, clock.clone()).map_err(OpenError::Exchange)?);
+        Ok(Self { written: settings.sources.clone(), sources, rules: settings.rules.clone(), exchange })
     }
 }
 

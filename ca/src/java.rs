@@ -28,10 +28,13 @@ pub enum JavaStoreError {
 /// PKCS #12 with every certificate marked as trusted, which the JVM demands (attribute 2.16.840.1.113894.746875.1.1);
 /// read by Java 8u301, 11.0.12 and later. A root of the system that the format does not take is left out with a
 /// warning: that trusts less, never more.
-pub(crate) fn trust_store(others: &Bundle, root: &CertificateDer<'_>) -> Result<Vec<u8>, JavaStoreError> {
+pub(crate) fn trust_store(others: &Bundle, ours: &[CertificateDer<'_>]) -> Result<Vec<u8>, JavaStoreError> {
     let mut store = KeyStore::new();
-    let ours = Certificate::from_der(root).map_err(JavaStoreError::Root)?;
-    store.add_entry("countersign", KeyStoreEntry::Certificate(ours));
+    for (number, root) in ours.iter().enumerate() {
+        let root = Certificate::from_der(root).map_err(JavaStoreError::Root)?;
+        let name = if number == 0 { "countersign".to_owned() } else { format!("countersign-{number}") };
+        store.add_entry(&name, KeyStoreEntry::Certificate(root));
+    }
     for (number, certificate) in others.iter().enumerate() {
         match Certificate::from_der(certificate) {
             Ok(certificate) => store.add_entry(&format!("root-{number:04}"), KeyStoreEntry::Certificate(certificate)),

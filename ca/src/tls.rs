@@ -11,13 +11,13 @@ use rustls_pki_types::UnixTime;
 use thiserror::Error;
 
 use crate::resolver::Pinned;
-use crate::{Clock, Host, LeafCounts, LeafError, Leaves};
+use crate::{Clock, Host, LeafCounts, LeafError, Leaves, Root};
 
 /// The server's side of intercepted TLS: versions 1.2 and 1.3, certificates made on demand.
 ///
 /// All connections share one set of ticket keys, so that a client resumes its session on whichever connection comes
 /// next. A ticket is good for the host name it was given for only; rustls checks that.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ServerTls {
     leaves: Arc<Leaves>,
     by_name: Arc<ServerConfig>,
@@ -57,6 +57,11 @@ impl ServerTls {
         let mut config = ServerConfig::clone(&self.by_name);
         config.cert_resolver = Arc::new(Pinned { host, certified });
         Ok(Arc::new(config))
+    }
+
+    /// The root that signs them.
+    pub fn root(&self) -> &Root {
+        self.leaves.root()
     }
 
     /// How often certificates were there.

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustls_pki_types::CertificateDer;
 use thiserror::Error;
 
-use crate::{Bundle, JavaStoreError, Root, file, java};
+use crate::{Bundle, JavaStoreError, bundle, file, java};
 
 /// Where the files lie. Keep them until the last program that was told of them has ended: requests raises an error
 /// when its bundle is gone, and Go silently trusts nothing any more.
@@ -35,9 +36,15 @@ pub enum TrustError {
 impl TrustFiles {
     /// Writes all of them into `directory`, each whole or not at all; it is made (mode 0700) if it is missing.
     ///
-    /// `others`: what the program trusts already. `wgetrc`: the text of `/etc/wgetrc`, or of what the
+    /// `ours`: our root, and in front of or behind it those that it replaces or that will replace it; some programs read
+    /// the first of a file only, so that must be the one in use. `others`: what the program trusts already. `wgetrc`: the text of `/etc/wgetrc`, or of what the
     /// user's `SYSTEM_WGETRC` names; ours takes its place. Empty if there is none.
-    pub fn write(directory: &Path, root: &Root, others: &Bundle, wgetrc: &str) -> Result<Self, TrustError> {
+    pub fn write(
+        directory: &Path,
+        ours: &[CertificateDer<'static>],
+        others: &Bundle,
+        wgetrc: &str,
+    ) -> Result<Self, TrustError> {
         if !is_plain(directory) {
             return Err(TrustError::Path(directory.to_owned()));
         }
@@ -48,14 +55,14 @@ impl TrustFiles {
         }
 
         let mut all = others.clone();
-        all.add(root.certificate().clone());
-        let store =
-            java::trust_store(others, root.certificate()).map_err(|source| TrustError::Java(files.java(), source))?;
+        ours.iter().for_each(|root| all.add(root.clone()));
+        let store = java::trust_store(others, ours).map_err(|source| TrustError::Java(files.java(), source))?;
+        let roots: String = ours.iter().map(|root| bundle::pem_text(root)).collect();
         let bundle = files.bundle();
         let bundle = bundle.display();
         let php = format!("openssl.cafile=\"{bundle}\"\ncurl.cainfo=\"{bundle}\"\n");
         for (path, contents) in [
-            (files.root(), root.pem().as_bytes()),
+            (files.root(), roots.as_bytes()),
             (files.bundle(), all.to_pem().as_bytes()),
             (files.java(), &store),
             (files.wgetrc(), format!("{}\nca_certificate = {bundle}\n", wgetrc.trim_end()).as_bytes()),
@@ -139,7 +146,8 @@ mod tests {
     fn bundle_holds_ours_and_the_others_and_the_root_file_ours_alone() {
         let directory = tempfile::tempdir().unwrap();
         let (root, others) = (stage::root(&["amazonaws.com"]), acme());
-        let files = TrustFiles::write(&directory.path().join("run"), &root, &others, "").unwrap();
+        let files =
+            TrustFiles::write(&directory.path().join("run"), &[root.certificate().clone()], &others, "").unwrap();
 
         assert_eq!(certificates(&files.root()), [root.certificate().clone()]);
         let bundle = certificates(&files.bundle());
@@ -151,7 +159,8 @@ mod tests {
     fn java_store_marks_every_certificate_as_trusted() {
         let directory = tempfile::tempdir().unwrap();
         let (root, others) = (stage::root(&["amazonaws.com"]), acme());
-        let files = TrustFiles::write(&directory.path().join("run"), &root, &others, "").unwrap();
+        let files =
+            TrustFiles::write(&directory.path().join("run"), &[root.certificate().clone()], &others, "").unwrap();
 
         // The strict policy leaves out what is not marked.
         let bytes = fs::read(files.java()).unwrap();
@@ -170,7 +179,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run");
         let root = stage::root(&["amazonaws.com"]);
-        let files = TrustFiles::write(&path, &root, &acme(), "passive_ftp = on\n\n").unwrap();
+        let files = TrustFiles::write(&path, &[root.certificate().clone()], &acme(), "passive_ftp = on\n\n").unwrap();
         let expected = format!("passive_ftp = on\nca_certificate = {}/bundle.pem\n", path.display());
         assert_eq!(fs::read_to_string(files.wgetrc()).unwrap(), expected);
         let ini = fs::read_to_string(files.php().join("countersign.ini")).unwrap();
@@ -193,7 +202,8 @@ mod tests {
     fn directory_whose_name_would_need_quotes_is_refused() {
         let root = stage::root(&["amazonaws.com"]);
         for name in ["/tmp/a b", "/tmp/a\nca_certificate=/evil.pem", "/tmp/a\"b", "/tmp/a:b", "relative"] {
-            let refusal = TrustFiles::write(Path::new(name), &root, &Bundle::default(), "").unwrap_err();
+            let refusal =
+                TrustFiles::write(Path::new(name), &[root.certificate().clone()], &Bundle::default(), "").unwrap_err();
             assert!(matches!(refusal, TrustError::Path(_)), "{name}: {refusal}");
         }
     }
@@ -202,9 +212,23 @@ mod tests {
     fn second_run_replaces_the_files_of_the_first() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run");
-        TrustFiles::write(&path, &stage::root(&["amazonaws.com"]), &acme(), "").unwrap();
+        TrustFiles::write(&path, &[stage::root(&["amazonaws.com"]).certificate().clone()], &acme(), "").unwrap();
         let second = stage::root(&["amazonaws.com"]);
-        let files = TrustFiles::write(&path, &second, &acme(), "").unwrap();
+        let files = TrustFiles::write(&path, &[second.certificate().clone()], &acme(), "").unwrap();
         assert_eq!(certificates(&files.root()), [second.certificate().clone()]);
+    }
+
+    #[test]
+    fn while_one_root_replaces_another_programs_trust_both_and_meet_the_one_in_use_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let ours =
+            [stage::root(&["amazonaws.com"]), stage::root(&["amazonaws.com"])].map(|root| root.certificate().clone());
+        let files = TrustFiles::write(&directory.path().join("run"), &ours, &acme(), "").unwrap();
+        assert_eq!(certificates(&files.root()), ours);
+        let bundle = certificates(&files.bundle());
+        assert!(ours.iter().all(|root| bundle.contains(root)) && bundle.len() == 3);
+        let store = fs::read(files.java()).unwrap();
+        let store = KeyStore::from_pkcs12(&store, java::PASSWORD, Pkcs12ImportPolicy::Strict).unwrap();
+        assert_eq!(store.entries().count(), 3);
     }
 }

@@ -89,7 +89,9 @@ mod tests {
     fn each_variable_is_set_once_and_to_a_file_that_is_there() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run");
-        let files = TrustFiles::write(&path, &stage::root(&["amazonaws.com"]), &Bundle::default(), "").unwrap();
+        let files =
+            TrustFiles::write(&path, &[stage::root(&["amazonaws.com"]).certificate().clone()], &Bundle::default(), "")
+                .unwrap();
         let set = variables(&files, |_| None);
         assert_eq!(set.iter().map(|(name, _)| name).collect::<HashSet<_>>().len(), set.len());
         assert!(set.iter().all(|(name, path)| path.is_file() && *name != "SSL_CERT_DIR"));
@@ -110,7 +112,8 @@ mod tests {
             others.add_path(&path).unwrap();
         }
         let run = directory.path().join("run");
-        let files = TrustFiles::write(&run, &stage::root(&["amazonaws.com"]), &others, "").unwrap();
+        let files =
+            TrustFiles::write(&run, &[stage::root(&["amazonaws.com"]).certificate().clone()], &others, "").unwrap();
         let set = variables(&files, environment);
 
         let read = fs::read_to_string(value(&set, "NODE_EXTRA_CA_CERTS")).unwrap();

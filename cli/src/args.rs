@@ -29,9 +29,9 @@ pub(crate) struct Global {
     /// How answers and errors are printed
     #[arg(short, long, global = true, env = "COUNTERSIGN_OUTPUT", default_value = "human")]
     pub(crate) output: Output,
-    /// What is logged to stderr, as a filter: `info`, `warn`, `proxy=debug`
-    #[arg(long, global = true, env = "COUNTERSIGN_LOG", default_value = "warn", value_name = "FILTER")]
-    pub(crate) log: String,
+    /// What is logged to stderr, as a filter: `info`, `warn`, `proxy=debug`; `warn`, or what the config says, if not given
+    #[arg(long, global = true, env = "COUNTERSIGN_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
 }
 
 /// The config file if none is named.

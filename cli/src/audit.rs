@@ -126,6 +126,10 @@ fn human(entry: &Entry) -> String {
         What::CallPassed(record) => called("call.passed", record),
         What::CallRefused(record) => called("call.refused", record),
         What::CallBroken(record) => called("call.broken", record),
+        What::ConfigChanged(config) => {
+            let detail = format!("{} grants to {} targets, sha256 {}", config.grants, config.targets, config.sha256);
+            ("config.changed", "-", "-", String::new(), detail)
+        }
         What::KeyCreated(key) => {
             ("key.created", "-", "-", String::new(), format!("{}, signs from {}", key.kid, key.activates))
         }

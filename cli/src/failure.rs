@@ -63,6 +63,11 @@ impl Failure {
         self
     }
 
+    /// What happened and why, for a log.
+    pub(crate) fn in_words(&self) -> String {
+        self.causes.iter().fold(self.message.clone(), |text, cause| format!("{text}: {cause}"))
+    }
+
     /// Prints to stderr and gives the exit code.
     pub(crate) fn report(&self, output: Output) -> ExitCode {
         match output {

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use access::Clock;
 use broker::{Broker, issuer};
-use ca::Host;
 use config::Settings;
 use lease::Leases;
-use proxy::{Inherited, Parts, Proxy, authority};
-use serve::{Drained, Listener, Shutdown};
+use proxy::{Inherited, Parts, Proxy, authority, stand_ins};
+use serve::{Drained, Hangups, Listener, Log, Shutdown};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Printer;
+use crate::reload::{self, Loaded, Reloads, Running};
 use crate::telemetry::{Telemetry, health};
 
 /// Clouds fetch two documents now and then; more connections than this are not theirs.
@@ -35,6 +35,7 @@ pub(crate) struct House {
     proxy: Proxy<Broker>,
     shutdown: Shutdown,
     telemetry: Option<Telemetry>,
+    running: Running,
 }
 
 impl House {
@@ -49,15 +50,15 @@ impl House {
         serve_issuer(settings, &lessor, (&shutdown, duty)).await?;
         keep_keys_rotating(&lessor, &shutdown);
         let leases = Arc::new(Leases::new(lessor.clone(), clock.clone(), shutdown.clone()));
-        let others =
-            settings.endpoints.patterns().filter_map(|pattern| Host::parse(pattern.trim_start_matches("*.")).ok());
-        let root =
-            authority(&settings.proxy.ca, others, clock.now()).map_err(|e| Failure::from_error(Exit::Config, &e))?;
-        let (broker, tally) = (lessor.clone(), leases.tally());
+        let root = authority(&settings.proxy.ca, stand_ins(&settings.endpoints), clock.now())
+            .map_err(|error| Failure::from_error(Exit::Config, &error))?;
+        let (broker, kept, counts) = (lessor.clone(), leases.clone(), Arc::new(Reloads::default()));
         let parts = Parts { root, lessor, leases, clock, shutdown: shutdown.clone(), inherited };
         let proxy = Proxy::bind(settings, parts).await.map_err(|error| cannot_start(&error))?;
-        let telemetry = Telemetry::open(&settings.telemetry, health(&proxy, broker).counted(tally)).await?;
-        Ok(Self { proxy, shutdown, telemetry })
+        let health = health(&proxy, broker.clone()).counted(kept.tally()).counted(counts.clone());
+        let telemetry = Telemetry::open(&settings.telemetry, health).await?;
+        let running = Running { broker, leases: kept, control: proxy.control(), log: None, counts };
+        Ok(Self { proxy, shutdown, telemetry, running })
     }
 
     /// Where health and numbers are served, if they are.
@@ -75,6 +76,20 @@ impl House {
         self.shutdown.clone()
     }
 
+    /// Takes changes of the config over, from now on.
+    fn keep(self, loaded: Loaded, (log, hangups): (Option<Log>, Hangups)) -> Self {
+        let Running { broker, leases, control, counts, .. } = &self.running;
+        let running = Running {
+            broker: broker.clone(),
+            leases: leases.clone(),
+            control: control.clone(),
+            log,
+            counts: counts.clone(),
+        };
+        self.shutdown.spawn(reload::keep(loaded, running, hangups, self.shutdown.clone()));
+        self
+    }
+
     /// Serves until the shutdown begins and everything has drained.
     pub(crate) async fn run(self) -> Drained {
         let drained = self.proxy.run().await;
@@ -86,12 +101,22 @@ impl House {
 }
 
 /// `countersign proxy`: runs until a signal.
-pub(crate) async fn proxy(settings: Settings, clock: Clock, printer: &Printer) -> Result<ExitCode, Failure> {
-    let house = House::open(&settings, clock, (|_| None, IssuerDuty::Always)).await?;
-    let environment = settings.proxy.directory.join("program.env");
+pub(crate) async fn proxy(
+    loaded: Loaded,
+    (clock, log): (Clock, Option<Log>),
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    if let Some(log) = &log {
+        let set = log.set(loaded.settings.telemetry.log.as_str());
+        set.map_err(|error| Failure::from_error(Exit::Config, &error))?;
+    }
+    // Before anything listens: a signal that came in between would end us.
+    let hangups = Hangups::new().map_err(|error| Failure::from_error(Exit::Other, &error))?;
+    let house = House::open(&loaded.settings, clock, (|_| None, IssuerDuty::Always)).await?;
+    let environment = loaded.settings.proxy.directory.join("program.env");
     printer.started((house.proxy().local_addr(), house.telemetry()), &environment);
     let signals = tokio::spawn(serve::signals(house.shutdown()));
-    let drained = house.run().await;
+    let drained = house.keep(loaded, (log, hangups)).run().await;
     signals.abort();
     if let Drained::Cut(connections) = drained {
         eprintln!("countersign: {connections} connections were still busy after the grace period and were cut");

@@ -11,6 +11,7 @@ mod validate;
 
 mod child;
 mod house;
+mod reload;
 mod run;
 mod telemetry;
 
@@ -18,23 +19,27 @@ use std::process::ExitCode;
 
 use access::Clock;
 use clap::{CommandFactory as _, Parser as _};
+use config::LogLevel;
 use jiff::Timestamp;
-use serve::LogFormat;
+use serve::{Log, LogFormat};
 
 use args::{Cli, Command, Output};
 use failure::{Exit, Failure};
 use output::Printer;
+use reload::Loaded;
 
 fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
     let cli = Cli::parse();
     let output = cli.global.output;
     let format = if output == Output::Json { LogFormat::Json } else { LogFormat::Human };
-    let logging = serve::telemetry(format, &cli.global.log).map_err(|error| {
+    let asked = cli.global.log.as_deref();
+    let logging = serve::telemetry(format, asked.unwrap_or(LogLevel::default().as_str())).map_err(|error| {
         Failure::from_error(Exit::Usage, &error)
             .help("write `info`, `warn`, or `warn,proxy=debug`: --log or COUNTERSIGN_LOG")
     });
-    match logging.and_then(|()| dispatch(cli)) {
+    let by_config = asked.is_none();
+    match logging.and_then(|log| dispatch(cli, by_config.then_some(log))) {
         Ok(code) => code,
         Err(failure) => failure.report(output),
     }
@@ -46,10 +51,14 @@ fn clock() -> Clock {
     Clock::new(Timestamp::now)
 }
 
-fn dispatch(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
+/// `log`: what is logged, where the config may say it.
+fn dispatch(Cli { global, command }: Cli, log: Option<Log>) -> Result<ExitCode, Failure> {
     let printer = Printer::new(global.output);
     match command {
-        Command::Proxy => run_async(house::proxy(validate::load(global.config(), &printer)?, clock(), &printer)),
+        Command::Proxy => {
+            let loaded = Loaded::read(global.config(), &printer)?;
+            run_async(house::proxy(loaded, (clock(), log), &printer))
+        }
         Command::Run(run) => run_async(run::run(run, validate::load(global.config(), &printer)?, clock())),
         Command::Validate(validate) => {
             let file = validate.file.as_deref().unwrap_or_else(|| global.config());

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use config::Checked;
+
 use crate::args::Output;
 use crate::failure::{Exit, Failure};
 use crate::output::Printer;
 
 /// Checks the file; warnings count as errors if `strict`.
 pub(crate) fn run(file: &Path, strict: bool, printer: &Printer) -> Result<(), Failure> {
-    let checked = config::check(file, &environment);
+    let checked = check(file);
     let report = checked.report;
     match printer.output() {
         Output::Json => printer.json(&report)?,
@@ -27,7 +29,16 @@ pub(crate) fn run(file: &Path, strict: bool, printer: &Printer) -> Result<(), Fa
 
 /// A config for a command that needs one; what there is to say about it goes to stderr.
 pub(crate) fn load(file: &Path, printer: &Printer) -> Result<config::Settings, Failure> {
-    let checked = config::check(file, &environment);
+    usable(file, check(file), printer)
+}
+
+/// A config file, and all there is to say about it.
+pub(crate) fn check(file: &Path) -> Checked {
+    config::check(file, &environment)
+}
+
+/// The settings of a config that was checked.
+pub(crate) fn usable(file: &Path, checked: Checked, printer: &Printer) -> Result<config::Settings, Failure> {
     if checked.report.errors > 0 || checked.report.warnings > 0 {
         match printer.output() {
             Output::Json => {

@@ -34,3 +34,6 @@ pub(crate) const KEY_LIFETIME: &str = "30d";
 /// Clouds cache our JWKS; none was seen to keep it longer than a day.
 pub(crate) const KEY_PUBLISH_AHEAD: &str = "24h";
 pub(crate) const AWS_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// A sidecar that is well has nothing to say.
+pub(crate) const LOG: &str = "warn";

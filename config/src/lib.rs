@@ -23,19 +23,21 @@ mod reader;
 mod meaning;
 mod values;
 
+mod live;
 mod schema;
 mod settings;
 
+use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use finding::{Code, Finding, Place, Severity};
 pub use meaning::Surroundings;
 pub use report::Report;
 pub use schema::{reference, schema};
 pub use settings::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Settings, Source};
-pub use settings::{TelemetrySettings, TlsFiles};
+pub use settings::{LogLevel, TelemetrySettings, TlsFiles};
 
 use document::{Document, MAX_BYTES, Malformed};
 use flaw::{Flaw, Wrong};
@@ -47,6 +49,10 @@ pub struct Checked {
     pub settings: Option<Settings>,
     /// Errors and warnings; `validate --strict` takes warnings for errors.
     pub report: Report,
+    /// The files that were read: the config itself, and what it refers to.
+    pub files: Vec<PathBuf>,
+    /// The config as it stands in the file.
+    pub text: Vec<u8>,
 }
 
 /// The errors of a config that cannot be used, and its warnings.
@@ -69,18 +75,29 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Setting
 /// The same, warnings included.
 pub fn check(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Checked {
     let name = path.to_string_lossy();
+    let files = RefCell::new(vec![path.to_owned()]);
+    let noted = |path: &Path| {
+        files.borrow_mut().push(path.to_owned());
+        read(path)
+    };
     // Settings outlive the working directory, and other programs read the paths in them.
     let whole = std::path::absolute(path).and_then(|whole| read(path).map(|text| (whole, text)));
-    match whole {
+    let checked = match whole {
         Ok((whole, text)) => {
             let directory = whole.parent().unwrap_or_else(|| Path::new("/"));
-            parse(&name, &text, &Surroundings { directory, env, read: &|path| read(path) })
+            parse(&name, &text, &Surroundings { directory, env, read: &noted })
         }
         Err(error) => {
             let wrong = Wrong::new(Code::Unreadable, format!("the file cannot be read: {error}"));
-            Checked { settings: None, report: Report::new(&name, vec![whole_file(wrong)]) }
+            Checked {
+                settings: None,
+                report: Report::new(&name, vec![whole_file(wrong)]),
+                files: Vec::new(),
+                text: Vec::new(),
+            }
         }
-    }
+    };
+    Checked { files: files.into_inner(), ..checked }
 }
 
 /// Reads a file, but not without end: a path may lead to a device.
@@ -97,7 +114,7 @@ pub fn parse(name: &str, bytes: &[u8], surroundings: &Surroundings<'_>) -> Check
         Err(wrong) => (None, vec![whole_file(wrong)]),
     };
     let report = Report::new(name, findings);
-    Checked { settings: settings.filter(|_| report.errors == 0), report }
+    Checked { settings: settings.filter(|_| report.errors == 0), report, files: Vec::new(), text: bytes.to_owned() }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Wrong> {

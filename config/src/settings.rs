@@ -28,7 +28,7 @@ pub struct Settings {
 }
 
 /// Where an identity comes from: `kind: kubernetes/service-account`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Its name.
     pub name: SourceName,
@@ -49,7 +49,7 @@ pub struct Source {
 }
 
 /// Where an issuer's public keys come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keys {
     /// `<issuer>/.well-known/openid-configuration`, then its `jwks_uri`; asked over TLS with system roots and these.
     Discovery {
@@ -121,7 +121,7 @@ pub enum CaSettings {
 }
 
 /// What is enough: every wait, queue and body of the sidecar has an end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Connections from programs at once.
     pub connections: usize,
@@ -159,7 +159,7 @@ pub struct BrokerSettings {
 }
 
 /// A certificate chain and its key, PEM.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Chain, leaf first.
     pub certificate: PathBuf,
@@ -168,8 +168,45 @@ pub struct TlsFiles {
 }
 
 /// What is told about what runs, and where.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TelemetrySettings {
     /// Where health and numbers are served, if anywhere.
     pub listen: Option<SocketAddr>,
+    /// What is logged where the command line does not say it.
+    pub log: LogLevel,
+}
+
+/// How much is logged: everything up to this.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What failed.
+    Error,
+    /// What may be wrong.
+    #[default]
+    Warn,
+    /// What happens now and then.
+    Info,
+    /// What happens all the time.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// All of them, the quietest first.
+    pub const ALL: [Self; 6] = [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
 }

@@ -59,6 +59,11 @@ impl Book {
         });
     }
 
+    /// Keeps only the leases that `stands` says stand.
+    pub(crate) fn retain(&self, stands: impl Fn(&Lease) -> bool) {
+        self.leases.rcu(|leases| leases.iter().filter(|lease| stands(lease)).cloned().collect::<Vec<_>>());
+    }
+
     /// Gives `lease` up.
     pub(crate) fn drop_lease(&self, lease: &Lease) {
         self.leases.rcu(|leases| leases.iter().filter(|held| held.id() != lease.id()).cloned().collect::<Vec<_>>());

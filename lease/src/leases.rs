@@ -1,9 +1,10 @@
 //! The lease cache: one flight per caller and target, refresh ahead, serve while valid.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use access::{Clock, Context, Evidence, Lease, Refusal, RefusalCode, Retry, TargetName};
+use access::{Clock, Context, Evidence, Lease, Permit, Refusal, RefusalCode, Retry, TargetName};
 use moka::sync::Cache;
 use serve::Shutdown;
 
@@ -29,13 +30,24 @@ pub struct Leases<L> {
     clock: Clock,
     shutdown: Shutdown,
     tally: Arc<Tally>,
+    /// How often leases were recalled. What was asked for under an older number is not kept.
+    recalls: Arc<AtomicU64>,
 }
 
 impl<L: Lessor> Leases<L> {
     /// An empty cache in front of `lessor`. Refreshes run as work of `shutdown`.
     pub fn new(lessor: Arc<L>, clock: Clock, shutdown: Shutdown) -> Self {
         let books = Cache::builder().max_capacity(MAX_BOOKS).time_to_idle(FORGET_AFTER).build();
-        Self { lessor, books, clock, shutdown, tally: Arc::default() }
+        Self { lessor, books, clock, shutdown, tally: Arc::default(), recalls: Arc::default() }
+    }
+
+    /// Takes back every lease whose permit does not stand any more, from the next call on. A lease that is being asked
+    /// for meanwhile was perhaps decided by older rules: it is not remembered.
+    pub fn recall(&self, stands: impl Fn(&Permit) -> bool) {
+        self.recalls.fetch_add(1, Ordering::SeqCst);
+        for (_, book) in &self.books {
+            book.retain(|lease| stands(lease.permit()));
+        }
     }
 
     /// How often what was needed was there.
@@ -74,10 +86,11 @@ impl<L: Lessor> Leases<L> {
                 return Err(Refusal::clone(&refusal));
             }
         }
+        let recalls = self.recalls.load(Ordering::SeqCst);
         let answer = self.fly(ask).await;
         self.tally.asked(answer.as_ref().err());
         if let Ok(lease) = &answer {
-            book.keep(lease);
+            keep(book, lease, (&self.recalls, recalls));
         }
         book.landed(answer.as_ref().err().filter(|refusal| refusal.code.retry() == Retry::Later));
         drop(turn);
@@ -93,12 +106,13 @@ impl<L: Lessor> Leases<L> {
     /// Asks for the successor of `lease` in the background. A clear no takes the old one away; silence does not.
     fn refresh(&self, book: Arc<Book>, lease: Arc<Lease>, ask: Ask) {
         let (lessor, clock, tally) = (self.lessor.clone(), self.clock.clone(), self.tally.clone());
+        let (recalls, before) = (self.recalls.clone(), self.recalls.load(Ordering::SeqCst));
         self.shutdown.spawn(async move {
             let answer = tokio::time::timeout(LONGEST_FLIGHT, lessor.lease(ask)).await;
             let whole = match answer {
                 Ok(Ok(next)) => {
                     tally.refreshed.add(1);
-                    book.keep(&Arc::new(next));
+                    keep(&book, &Arc::new(next), (&recalls, before));
                     true
                 }
                 Ok(Err(refusal)) if refusal.code.retry() == Retry::Never => {
@@ -115,6 +129,15 @@ impl<L: Lessor> Leases<L> {
             };
             book.refreshed(whole, clock.now());
         });
+    }
+}
+
+/// Keeps a lease that was asked for when there had been `before` recalls. Whether there was another is asked after it
+/// was kept: a recall that begins later finds it.
+fn keep(book: &Book, lease: &Arc<Lease>, (recalls, before): (&AtomicU64, u64)) {
+    book.keep(lease);
+    if recalls.load(Ordering::SeqCst) != before {
+        book.drop_lease(lease);
     }
 }
 

@@ -212,3 +212,27 @@ async fn another_token_is_another_caller() {
     world.leases.obtain(other).await.unwrap();
     assert_eq!(world.asked(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn recalled_lease_is_not_handed_out_again_and_others_are() {
+    let world = world();
+    world.leases.obtain(ask("s3:GetObject")).await.unwrap();
+    world.leases.obtain(ask("s3:PutObject")).await.unwrap();
+    world.leases.recall(|permit| permit.grant().name.as_str() == "reads");
+    world.leases.obtain(ask("s3:GetObject")).await.unwrap();
+    assert_eq!(world.lessor.asked.load(Ordering::SeqCst), 2);
+    world.leases.obtain(ask("s3:PutObject")).await.unwrap();
+    assert_eq!(world.lessor.asked.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_that_was_being_asked_for_during_a_recall_is_not_remembered() {
+    let world = world();
+    let leases = world.leases.clone();
+    let asking = tokio::spawn(async move { leases.obtain(ask("s3:GetObject")).await });
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    world.leases.recall(|_| false);
+    asking.await.unwrap().unwrap();
+    world.leases.obtain(ask("s3:GetObject")).await.unwrap();
+    assert_eq!(world.lessor.asked.load(Ordering::SeqCst), 2);
+}

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Clock;
+use arc_swap::ArcSwapOption;
 use ca::ServerTls;
-use config::{Endpoints, Limits};
+use config::{Endpoints, Limits, Settings};
 use jiff::SignedDuration;
 use lease::Leases;
 use serve::Shutdown;
@@ -20,28 +21,102 @@ use crate::metrics::Metrics;
 use crate::record::Entry;
 use crate::reporter::Reporter;
 use crate::skews::Skews;
-use crate::upstream::Upstreams;
+use crate::upstream::{Dialer, Upstreams};
 
-/// The parts that requests meet, in that order.
+/// The parts that requests meet, in that order. It never changes: where the settings do, another takes its place, which
+/// has the parts with a memory in common with it.
 #[derive(Debug)]
 pub(crate) struct App<L> {
+    pub(crate) latest: Arc<Latest<L>>,
     pub(crate) tls: ServerTls,
     pub(crate) endpoints: Endpoints,
-    pub(crate) ids: RequestIds,
+    pub(crate) ids: Arc<RequestIds>,
     pub(crate) classifier: Classifier,
-    pub(crate) identity: TokenFile,
+    pub(crate) identity: Arc<TokenFile>,
     pub(crate) leases: Arc<Leases<L>>,
     pub(crate) upstreams: Upstreams,
-    pub(crate) skews: Skews,
+    pub(crate) skews: Arc<Skews>,
     pub(crate) reporter: Reporter,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) holding: Holding,
+    pub(crate) holding: Arc<Holding>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
 }
 
+/// The parts of an [`App`] that other settings change.
+pub(crate) struct Renewed {
+    pub(crate) tls: ServerTls,
+    pub(crate) classifier: Classifier,
+    pub(crate) dialer: Dialer,
+}
+
+/// The one that is in force.
+pub(crate) struct Latest<L>(ArcSwapOption<App<L>>);
+
+impl<L> Latest<L> {
+    /// None yet.
+    pub(crate) fn none() -> Arc<Self> {
+        Arc::new(Self(ArcSwapOption::empty()))
+    }
+
+    pub(crate) fn load(&self) -> Option<Arc<App<L>>> {
+        self.0.load_full()
+    }
+
+    /// Puts another into force: whatever begins from now on meets it.
+    pub(crate) fn store(&self, app: Arc<App<L>>) {
+        self.0.store(Some(app));
+    }
+
+    /// Lets go of it. Nothing begins any more; who has it goes on with it.
+    pub(crate) fn clear(&self) {
+        self.0.store(None);
+    }
+}
+
+/// Whoever showed it would go round in a circle.
+impl<L> std::fmt::Debug for Latest<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Latest")
+    }
+}
+
 impl<L> App<L> {
+    /// The one in force, if that is another than this.
+    pub(crate) fn newer(self: &Arc<Self>) -> Option<Arc<Self>> {
+        let latest = self.latest.0.load();
+        latest.as_ref().filter(|latest| !Arc::ptr_eq(latest, self)).cloned()
+    }
+
+    /// What takes its place under other settings.
+    pub(crate) fn successor(&self, settings: &Settings, Renewed { tls, classifier, dialer }: Renewed) -> Self {
+        let ours = &settings.proxy;
+        let same_room = ours.limits.held_body_bytes == self.limits.held_body_bytes;
+        let same_token = self.identity.is_at(&ours.token_file);
+        Self {
+            latest: self.latest.clone(),
+            tls,
+            endpoints: settings.endpoints.clone(),
+            ids: self.ids.clone(),
+            classifier,
+            identity: if same_token {
+                self.identity.clone()
+            } else {
+                Arc::new(TokenFile::new(ours.token_file.clone()))
+            },
+            leases: self.leases.clone(),
+            upstreams: self.upstreams.through(dialer),
+            skews: self.skews.clone(),
+            reporter: self.reporter.clone(),
+            metrics: self.metrics.clone(),
+            holding: if same_room { self.holding.clone() } else { Arc::new(Holding::new(ours.limits.held_body_bytes)) },
+            limits: ours.limits.clone(),
+            clock: self.clock.clone(),
+            shutdown: self.shutdown.clone(),
+        }
+    }
+
     /// Opens the record of a request whose head is here.
     pub(crate) fn record(&self, ledger: Arc<Ledger>) -> Box<Entry> {
         let now = self.clock.now();

@@ -39,7 +39,7 @@ where
     let shutdown = app.shutdown.clone();
     let conversation = Arc::new(Conversation::new(app, peer, way, guard.ledger()));
     let service = service_fn(move |request: Request<Incoming>| {
-        let conversation = conversation.clone();
+        let conversation = conversation.now();
         async move { Ok::<_, Infallible>(conversation.answer(request.map(Arriving::Http1)).await) }
     });
     let requests = http1::Builder::new()

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -59,6 +59,11 @@ impl TokenFile {
     /// Nothing is read until the first request.
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, seen: ArcSwapOption::empty(), began: Instant::now(), look_at: AtomicU64::new(0) }
+    }
+
+    /// Whether it is the file at `path`.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.path == path
     }
 
     /// The token as it stands in the file, the same `Arc` as long as it is the same token. The file is looked at once a

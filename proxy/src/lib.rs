@@ -9,6 +9,9 @@
 
 mod proxy;
 
+mod control;
+mod succession;
+
 mod authority;
 mod program;
 
@@ -57,7 +60,9 @@ mod reporter;
 mod vitals;
 
 pub use authority::{AuthorityError, authority};
+pub use control::{Change, Control};
 pub use metrics::Metrics;
 pub use program::{Inherited, ProgramError};
 pub use proxy::{BindError, Parts, Proxy};
+pub use succession::stand_ins;
 pub use vitals::Vitals;

@@ -43,7 +43,7 @@ pub(crate) struct Conversation<L> {
     inside: Option<Aim>,
     slot: Arc<Slot>,
     ledger: Arc<Ledger>,
-    asked: AtomicU64,
+    asked: Arc<AtomicU64>,
 }
 
 impl<L: Lessor> Conversation<L> {
@@ -53,7 +53,15 @@ impl<L: Lessor> Conversation<L> {
         (inside, slot): (Option<Aim>, Arc<Slot>),
         ledger: Arc<Ledger>,
     ) -> Self {
-        Self { app, peer, inside, slot, ledger, asked: AtomicU64::new(0) }
+        Self { app, peer, inside, slot, ledger, asked: Arc::default() }
+    }
+
+    /// The conversation as it goes on under the settings in force.
+    pub(crate) fn now(self: &Arc<Self>) -> Arc<Self> {
+        let Some(app) = self.app.newer() else { return self.clone() };
+        let Self { peer, inside, slot, ledger, asked, .. } = &**self;
+        let (inside, slot, ledger, asked) = (inside.clone(), slot.clone(), ledger.clone(), asked.clone());
+        Arc::new(Self { app, peer: *peer, inside, slot, ledger, asked })
     }
 
     /// Answers one request, whatever happens.

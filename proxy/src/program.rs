@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use access::{Cloud, Secret, Target, TargetName};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use ca::{Bundle, BundleError, Root, TrustError, TrustFiles};
+use ca::{Bundle, BundleError, TrustError, TrustFiles};
 use cloud::aws::placeholder::{Placeholder, Placeholders, Seed};
+use rustls::pki_types::CertificateDer;
 
 /// Hosts that are never reached through a proxy: this machine, and the metadata services of clouds. Names and addresses
 /// only, no spaces, wildcards or networks: that is the form which every client understands.
@@ -66,12 +67,16 @@ impl Programs {
     /// Writes `ca.pem`, `bundle.pem` and their kin, `program.env` and `aws/credentials` into the directory, which is
     /// made (mode 0700) if it is missing. What holds placeholders has mode 0600: they are no secrets of a cloud, but
     /// whoever has one may act as the program.
-    pub(crate) fn prepare(offer: &Offer<'_>, root: &Root, mut others: Bundle) -> Result<Self, ProgramError> {
+    pub(crate) fn prepare(
+        offer: &Offer<'_>,
+        ours: &[CertificateDer<'static>],
+        mut others: Bundle,
+    ) -> Result<Self, ProgramError> {
         for (name, path) in ca::inherited(offer.inherited) {
             others.add_path(&path).map_err(|error| ProgramError::Inherited(name, error))?;
         }
         let wgetrc = std::fs::read_to_string("/etc/wgetrc").unwrap_or_default();
-        let trust = TrustFiles::write(offer.directory, root, &others, &wgetrc)?;
+        let trust = TrustFiles::write(offer.directory, ours, &others, &wgetrc)?;
         let seed = seed(&offer.directory.join(SEED_FILE))?;
         let aws: Vec<&TargetName> = offer.targets.iter().filter(|t| t.cloud == Cloud::Aws).map(|t| &t.name).collect();
         if let Some(missing) = offer.default_target.filter(|name| !aws.contains(name)) {
@@ -210,7 +215,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
-    use ca::{Host, Scope};
+    use ca::{Host, Root, Scope};
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
@@ -241,7 +246,7 @@ mod tests {
             default_target: default.as_ref(),
             inherited: |_| None,
         };
-        Programs::prepare(&offer, &root, Bundle::default())
+        Programs::prepare(&offer, &[root.certificate().clone()], Bundle::default())
     }
 
     fn value<'a>(programs: &'a Programs, wanted: &str) -> Option<&'a str> {

@@ -5,32 +5,29 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Target, TargetName};
+use access::Clock;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use ca::{Bundle, BundleError, LeafError, Leaves, Mint, Root, ServerTls, TlsError};
-use config::{ProxySettings, Settings};
+use ca::{BundleError, LeafError, Root, TlsError};
+use config::Settings;
 use lease::{Leases, Lessor};
 use serve::{Accepted, Drained, Listener, Shutdown};
 
 use crate::accept;
-use crate::app::{App, span};
+use crate::app::{App, Latest, span};
+use crate::authority::AuthorityError;
 use crate::classify::Classifier;
+use crate::control::{Control, Place, inbound};
 use crate::holding::Holding;
 use crate::identify::TokenFile;
 use crate::ids::RequestIds;
 use crate::metrics::{Metrics, Present};
-use crate::program::{Inherited, Offer, ProgramError, Programs};
-use crate::protocol::Protocol;
+use crate::program::{Inherited, ProgramError, Programs};
 use crate::reporter::{self, Filed};
-use crate::skews::Skews;
-use crate::upstream::{Dialer, Outbound, Upstreams};
+use crate::upstream::Upstreams;
 use crate::vitals::Vitals;
 
 /// How long records may take to reach the lessor after the last connection has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
-
-/// Protocols that programs are offered (RFC 7301), unless their destination is found to speak HTTP/2.
-const ALPN: [&[u8]; 1] = [Protocol::Http1.alpn()];
 
 /// What a proxy is made of besides its settings.
 #[derive(Debug)]
@@ -53,10 +50,12 @@ pub struct Parts<L> {
 #[derive(Debug)]
 pub struct Proxy<L> {
     listener: Listener,
-    app: Arc<App<L>>,
+    latest: Arc<Latest<L>>,
+    metrics: Arc<Metrics>,
     lessor: Arc<L>,
     filed: Filed,
     environment: Vec<(String, String)>,
+    control: Arc<Control<L>>,
 }
 
 /// Why the proxy cannot start.
@@ -83,9 +82,15 @@ pub enum BindError {
     /// TLS towards destinations.
     #[error("no TLS towards destinations")]
     Outbound(#[source] rustls::Error),
+    /// Another root cannot be had.
+    #[error("no other root")]
+    Authority(#[from] AuthorityError),
     /// The operating system has no randomness.
     #[error("this system gives no random numbers")]
     Random,
+    /// It has ended.
+    #[error("the proxy is stopping")]
+    Stopping,
 }
 
 impl<L: Lessor> Proxy<L> {
@@ -96,33 +101,32 @@ impl<L: Lessor> Proxy<L> {
         let ours = &settings.proxy;
         let listener = Listener::bind(ours.listen, ours.limits.connections).await?;
         let address = listener.address();
-        let system = Bundle::system().map_err(BindError::Roots)?;
-
-        let targets: Vec<&Target> = settings.rules.targets().map(|target| &**target).collect();
-        let default_target = default_target(ours, &targets);
-        let offer = Offer { directory: &ours.directory, address, targets: &targets, default_target, inherited };
-        let Programs { placeholders, environment } = Programs::prepare(&offer, &root, system.clone())?;
+        let place = Place { address, inherited };
+        let Programs { placeholders, environment } = place.programs(settings, &[root.certificate().clone()])?;
 
         let metrics = Arc::new(Metrics::default());
         let (reporter, filed) = reporter::queue(&metrics);
-        let outbound = Outbound::new(&roots(ours, system)?).map_err(BindError::Outbound)?;
+        let latest = Latest::none();
         let app = App {
+            latest: latest.clone(),
             tls: inbound(root, &clock)?,
             endpoints: settings.endpoints.clone(),
-            ids: RequestIds::new(random()?),
+            ids: Arc::new(RequestIds::new(random()?)),
             classifier: Classifier::new(placeholders),
-            identity: TokenFile::new(ours.token_file.clone()),
+            identity: Arc::new(TokenFile::new(ours.token_file.clone())),
             leases,
-            upstreams: upstreams(ours, (address, outbound), shutdown.clone()),
-            skews: Skews::default(),
+            upstreams: Upstreams::new(place.dialer(ours)?, shutdown.clone()),
+            skews: Arc::default(),
             reporter,
-            metrics,
-            holding: Holding::new(ours.limits.held_body_bytes),
+            metrics: metrics.clone(),
+            holding: Arc::new(Holding::new(ours.limits.held_body_bytes)),
             limits: ours.limits.clone(),
             clock,
             shutdown,
         };
-        Ok(Self { listener, app: Arc::new(app), lessor, filed, environment })
+        latest.store(Arc::new(app));
+        let control = Arc::new(Control::new(&latest, place, settings));
+        Ok(Self { listener, latest, metrics, lessor, filed, environment, control })
     }
 
     /// Where it listens, with the real port if 0 was asked for.
@@ -137,24 +141,29 @@ impl<L: Lessor> Proxy<L> {
 
     /// What readiness and collectors ask of it.
     pub fn vitals(&self) -> Vitals<L> {
-        Vitals::of(&self.app)
+        Vitals::of(&self.latest)
+    }
+
+    /// What changes it while it runs.
+    pub fn control(&self) -> Arc<Control<L>> {
+        self.control.clone()
     }
 
     /// The counters; they go on counting while the proxy runs.
     pub fn metrics(&self) -> Arc<Metrics> {
-        self.app.metrics.clone()
+        self.metrics.clone()
     }
 
     /// Serves programs until the shutdown begins; then what runs may finish within the grace and is cut after it, and
     /// records get to the lessor, or are counted as lost.
     pub async fn run(self) -> Drained {
-        let Self { listener, app, lessor, mut filed, .. } = self;
+        let Self { listener, latest, lessor, mut filed, .. } = self;
         let drained;
         {
             let reporting = filed.report(&*lessor);
             tokio::pin!(reporting);
             drained = tokio::select! {
-                drained = serve(listener, app) => drained,
+                drained = serve(listener, latest) => drained,
                 // Not before the last `Reporter` is gone, which `serve` holds.
                 () = &mut reporting => Drained::Whole,
             };
@@ -168,13 +177,14 @@ impl<L: Lessor> Proxy<L> {
 }
 
 /// Accepts, and drains when it is time.
-async fn serve<L: Lessor>(listener: Listener, app: Arc<App<L>>) -> Drained {
+async fn serve<L: Lessor>(listener: Listener, latest: Arc<Latest<L>>) -> Drained {
+    let Some(app) = latest.load() else { return Drained::Whole };
     let shutdown = app.shutdown.clone();
     tracing::info!(address = %listener.address(), "proxy is listening");
     let sweeping = app.clone();
     shutdown.spawn(async move { sweeping.upstreams.pool().sweep(&sweeping.shutdown).await });
     while let Some(Accepted { stream, peer, place }) = listener.accept(&shutdown).await {
-        let app = app.clone();
+        let app = latest.load().unwrap_or_else(|| app.clone());
         shutdown.spawn(async move {
             app.metrics.accepted.add(1);
             let open = Present::count(&app.metrics, |metrics| &metrics.connections);
@@ -183,40 +193,10 @@ async fn serve<L: Lessor>(listener: Listener, app: Arc<App<L>>) -> Drained {
         });
     }
     drop(listener);
-    shutdown.drain(span(app.limits.grace)).await
-}
-
-/// The target that was named, or the only one.
-fn default_target<'a>(settings: &'a ProxySettings, targets: &[&'a Target]) -> Option<&'a TargetName> {
-    match (&settings.default_target, targets) {
-        (Some(named), _) => Some(named),
-        (None, [only]) => Some(&only.name),
-        (None, _) => None,
-    }
-}
-
-fn roots(settings: &ProxySettings, mut roots: Bundle) -> Result<Bundle, BindError> {
-    if let Some(path) = &settings.upstream_roots {
-        roots.add_path(path).map_err(|error| BindError::OwnRoots(path.clone(), error))?;
-    }
-    Ok(roots)
-}
-
-fn inbound(root: Root, clock: &Clock) -> Result<ServerTls, BindError> {
-    let mint = Mint::new(root).map_err(BindError::Mint)?;
-    let clock = clock.clone();
-    let leaves = Leaves::new(mint, Arc::new(move || clock.now()));
-    ServerTls::new(Arc::new(leaves), &ALPN).map_err(BindError::Inbound)
-}
-
-fn upstreams(settings: &ProxySettings, (own, tls): (SocketAddr, Outbound), shutdown: Shutdown) -> Upstreams {
-    let dialer = Dialer {
-        tls,
-        own,
-        connect_timeout: span(settings.limits.connect_timeout),
-        idle_timeout: span(settings.limits.idle_timeout),
-    };
-    Upstreams::new(dialer, shutdown)
+    let grace = latest.load().map_or(app.limits.grace, |app| app.limits.grace);
+    let drained = shutdown.drain(span(grace)).await;
+    latest.clear();
+    drained
 }
 
 fn random() -> Result<u64, BindError> {

@@ -127,7 +127,7 @@ impl<L: Lessor> Serving<L> {
     fn begin(&self, (request, respond): (Request<RecvStream>, SendResponse<Bytes>)) {
         self.tally.open.fetch_add(1, Ordering::AcqRel);
         let exchange = Exchange { respond, idle: self.app.idle(), tally: self.tally.clone() };
-        let conversation = self.conversation.clone();
+        let conversation = self.conversation.now();
         self.app.shutdown.spawn(async move { exchange.run(&conversation, request).await });
     }
 }

@@ -95,6 +95,11 @@ impl Upstreams {
         Self { dialer, pool: Arc::default(), shutdown }
     }
 
+    /// The same connections, and another way to make new ones.
+    pub(crate) fn through(&self, dialer: Dialer) -> Self {
+        Self { dialer, pool: self.pool.clone(), shutdown: self.shutdown.clone() }
+    }
+
     /// What the sweeper works on.
     pub(crate) const fn pool(&self) -> &Arc<Pool> {
         &self.pool

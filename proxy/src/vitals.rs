@@ -5,11 +5,11 @@ use std::sync::{Arc, Weak};
 use serve::Finding;
 use serve::metrics::{Counted, Family, Kind, Page};
 
-use crate::app::App;
+use crate::app::{App, Latest};
 
 /// Looks into a sidecar without keeping it alive: what is filed last must find its way out when all else has ended.
 #[derive(Debug)]
-pub struct Vitals<L>(Weak<App<L>>);
+pub struct Vitals<L>(Weak<Latest<L>>);
 
 impl<L> Clone for Vitals<L> {
     fn clone(&self) -> Self {
@@ -18,13 +18,17 @@ impl<L> Clone for Vitals<L> {
 }
 
 impl<L> Vitals<L> {
-    pub(crate) fn of(app: &Arc<App<L>>) -> Self {
-        Self(Arc::downgrade(app))
+    pub(crate) fn of(latest: &Arc<Latest<L>>) -> Self {
+        Self(Arc::downgrade(latest))
+    }
+
+    fn app(&self) -> Option<Arc<App<L>>> {
+        self.0.upgrade()?.load()
     }
 
     /// Whether programs are served, and go on being.
     pub fn serves(&self) -> Finding {
-        match self.0.upgrade() {
+        match self.app() {
             Some(app) if !app.shutdown.has_begun() => Ok(()),
             Some(_) | None => Err("stopping".to_owned()),
         }
@@ -32,14 +36,14 @@ impl<L> Vitals<L> {
 
     /// Whether there is something to show for whom it serves.
     pub fn has_evidence(&self) -> Finding {
-        let Some(app) = self.0.upgrade() else { return Err("stopping".to_owned()) };
+        let Some(app) = self.app() else { return Err("stopping".to_owned()) };
         app.identity.evidence().map(drop).map_err(|refusal| refusal.message)
     }
 }
 
 impl<L: Send + Sync + 'static> Counted for Vitals<L> {
     fn tell(&self, page: &mut Page) {
-        let Some(app) = self.0.upgrade() else { return };
+        let Some(app) = self.app() else { return };
         app.metrics.tell(page);
         let pool = app.upstreams.pool();
         let sent = [("fresh", &pool.fresh), ("reused", &pool.reused), ("failed", &pool.failed)];
@@ -52,6 +56,7 @@ impl<L: Send + Sync + 'static> Counted for Vitals<L> {
         page.family(&LEAVES, made.iter().map(|(labels, number)| (&labels[..], *number)));
         page.number(&REMEMBERED, leaves.remembered);
         page.number(&HELD, app.holding.held() as u64);
+        page.number(&ROOT_ENDS, u64::try_from(app.tls.root().not_after().as_second()).unwrap_or_default());
     }
 }
 
@@ -79,4 +84,9 @@ const HELD: Family = Family {
     name: "countersign_held_body_bytes",
     kind: Kind::Gauge,
     help: "Bytes of bodies that are held because they have to be hashed or read before they are sent",
+};
+const ROOT_ENDS: Family = Family {
+    name: "countersign_ca_not_after_seconds",
+    kind: Kind::Gauge,
+    help: "When the root that certifies intercepted hosts ends, in seconds since 1970",
 };

@@ -17,6 +17,6 @@ mod telemetry;
 pub use health::{Checking, Finding, Health};
 pub use http::{HEAD_TIMEOUT, router};
 pub use listen::{Accepted, BindError, Listener};
-pub use shutdown::{Drained, Shutdown, signals};
-pub use telemetry::{InvalidFilter, LogFormat, telemetry};
+pub use shutdown::{Drained, Hangups, Shutdown, signals};
+pub use telemetry::{InvalidFilter, Log, LogFormat, telemetry};
 pub use tls::{TlsError, server_config};

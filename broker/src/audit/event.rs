@@ -45,6 +45,9 @@ pub enum What {
     /// A request was sent, and its answer did not arrive whole.
     #[serde(rename = "call.broken")]
     CallBroken(Box<Record>),
+    /// Another config came into force while the broker ran.
+    #[serde(rename = "config.changed")]
+    ConfigChanged(ConfigChanged),
     /// A signing key was made and is published.
     #[serde(rename = "key.created")]
     KeyCreated(KeyCreated),
@@ -132,6 +135,22 @@ pub struct CallerSeen {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// Another config came into force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigChanged {
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Sources.
+    pub sources: usize,
+    /// Targets.
+    pub targets: usize,
+    /// Grants.
+    pub grants: usize,
+    /// Keys whose change waits for a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<String>,
+}
+
 /// A signing key was made and is published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyCreated {
@@ -188,6 +207,7 @@ impl What {
             Self::CallPassed(_) => "call.passed",
             Self::CallRefused(_) => "call.refused",
             Self::CallBroken(_) => "call.broken",
+            Self::ConfigChanged(_) => "config.changed",
             Self::KeyCreated(_) => "key.created",
             Self::KeyActivated(_) => "key.activated",
             Self::KeyRetired(_) => "key.retired",
@@ -225,7 +245,9 @@ impl What {
                 lease: record.lease.map(|lease| lease.to_string()),
                 request: Some(record.id.to_string()),
             },
-            Self::KeyCreated(_) | Self::KeyActivated(_) | Self::KeyRetired(_) => Columns::default(),
+            Self::ConfigChanged(_) | Self::KeyCreated(_) | Self::KeyActivated(_) | Self::KeyRetired(_) => {
+                Columns::default()
+            }
         }
     }
 }

@@ -5,3 +5,4 @@ mod stage;
 mod drain;
 mod health;
 mod reference;
+mod reload;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ const CONFIG: &str = include_str!("../countersign.yaml");
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Wish {
     pub(crate) limits: &'static str,
+    pub(crate) proxy: &'static str,
     pub(crate) telemetry: &'static str,
 }
 
@@ -35,11 +37,28 @@ pub(crate) type Answer = (u16, String);
 impl Running {
     /// Starts it, and waits until it listens.
     pub(crate) fn start(wish: Wish) -> Self {
+        Self::start_with(&config(wish), |_| {})
+    }
+
+    /// Starts it on that config, after `prepare` has put into the folder what it needs besides.
+    pub(crate) fn start_with(config: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        std::fs::write(folder.path().join("countersign.yaml"), config(wish)).expect("writable");
+        std::fs::write(folder.path().join("countersign.yaml"), config).expect("writable");
+        prepare(folder.path());
+        Self::started(folder, &["--log", "info"])
+    }
+
+    /// Starts it on that config, which says what is logged.
+    pub(crate) fn start_quietly(config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(folder.path().join("countersign.yaml"), config).expect("writable");
+        Self::started(folder, &[])
+    }
+
+    fn started(folder: TempDir, arguments: &[&str]) -> Self {
         std::fs::write(folder.path().join("token"), "a.pod.token").expect("writable");
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(["proxy", "--output", "json", "--log", "info"]).current_dir(folder.path()).env_clear();
+        command.args(["proxy", "--output", "json"]).args(arguments).current_dir(folder.path()).env_clear();
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
@@ -110,13 +129,20 @@ impl Drop for Running {
 }
 
 /// The config of a test.
-pub(crate) fn config(Wish { limits, telemetry }: Wish) -> String {
+pub(crate) fn config(Wish { limits, proxy, telemetry }: Wish) -> String {
     let kept: Vec<_> = CONFIG.lines().filter(|line| !line.starts_with("proxy:")).collect();
     format!(
-        "{}\nproxy: {{ listen: '127.0.0.1:0', directory: state/proxy, token_file: token, limits: {{ {limits} }} }}\n\
+        "{}\nproxy: {{ listen: '127.0.0.1:0', directory: state/proxy, token_file: token, limits: {{ {limits} }}, {proxy} }}\n\
          telemetry: {{ listen: '127.0.0.1:0', {telemetry} }}\n",
         kept.join("\n")
     )
+}
+
+/// Replaces a file as a whole.
+pub(crate) fn replace(path: &Path, text: &str) {
+    let next = path.with_extension("next");
+    std::fs::write(&next, text).expect("writable");
+    std::fs::rename(next, path).expect("a rename within a directory");
 }
 
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::at::At;
+use crate::defaults;
 
 /// What is told about what runs, and where.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -13,4 +14,7 @@ pub(crate) struct Telemetry {
     /// they are not served.
     #[schemars(extend("examples" = ["127.0.0.1:8183"]))]
     pub(crate) listen: Option<At<String>>,
+    /// What is logged on stderr, up to this level, unless `--log` or COUNTERSIGN_LOG say it.
+    #[schemars(extend("default" = defaults::LOG, "enum" = ["off", "error", "warn", "info", "debug", "trace"]))]
+    pub(crate) log: Option<At<String>>,
 }

@@ -6,6 +6,7 @@ mod verifier;
 
 mod bodies;
 mod callers;
+mod changes;
 mod clocks;
 mod countersigned;
 mod faults;

@@ -66,6 +66,11 @@ impl Program {
         Self { proxy, keys, clock: clock.clone(), tls: Arc::new(tls) }
     }
 
+    /// Where it finds the proxy.
+    pub(crate) const fn proxy(&self) -> SocketAddr {
+        self.proxy
+    }
+
     /// The same program with other keys.
     pub(crate) fn with_keys(&self, keys: Keys) -> Self {
         Self { keys, ..self.clone() }

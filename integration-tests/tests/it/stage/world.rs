@@ -10,7 +10,7 @@ use broker::audit::{Entry, Filter};
 use config::Settings;
 use jiff::SignedDuration;
 use lease::Leases;
-use proxy::{Parts, Proxy};
+use proxy::{Control, Parts, Proxy, Vitals};
 use serve::{Drained, Listener, Shutdown};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -86,6 +86,9 @@ pub(crate) struct World {
     pub(crate) authority: Authority,
     pub(crate) program: Program,
     pub(crate) broker: Arc<Broker>,
+    pub(crate) vitals: Vitals<Broker>,
+    leases: Arc<Leases<Broker>>,
+    control: Arc<Control<Broker>>,
     shutdown: Shutdown,
     running: Option<JoinHandle<Drained>>,
     settings: Settings,
@@ -95,6 +98,9 @@ pub(crate) struct World {
 /// The product at work.
 struct Product {
     broker: Arc<Broker>,
+    vitals: Vitals<Broker>,
+    leases: Arc<Leases<Broker>>,
+    control: Arc<Control<Broker>>,
     program: Program,
     /// Where the issuer's documents are served.
     issuer: SocketAddr,
@@ -175,10 +181,26 @@ impl Plan {
             config::load(&path, &|_| None).unwrap_or_else(|errors| panic!("{errors}"))
         };
         write(&directory.path().join("token"), &cluster.token(&CHECKOUT).text());
-        let Product { broker, program, issuer, shutdown, running } = Product::start(&settings, &clock).await;
+        let product = Product::start(&settings, &clock).await;
+        let Product { broker, vitals, leases, control, program, issuer, shutdown, running } = product;
         cloud.trust(provider(issuer));
         let running = Some(running);
-        World { clock, faults, cluster, cloud, authority, program, broker, shutdown, running, settings, directory }
+        World {
+            clock,
+            faults,
+            cluster,
+            cloud,
+            authority,
+            program,
+            broker,
+            vitals,
+            leases,
+            control,
+            shutdown,
+            running,
+            settings,
+            directory,
+        }
     }
 }
 
@@ -204,11 +226,14 @@ impl Product {
         let shutdown = Shutdown::new();
         let broker = Arc::new(Broker::open(settings, clock.for_product()).await.expect("the broker opens"));
         let issuer = serve_issuer(&broker, &shutdown).await;
-        let proxy = bind_proxy(settings, (&broker, clock), &shutdown).await;
+        let leases = Arc::new(Leases::new(broker.clone(), clock.for_product(), shutdown.clone()));
+        let proxy = bind_proxy(settings, (&broker, clock), (leases.clone(), &shutdown)).await;
+        let (vitals, control) = (proxy.vitals(), proxy.control());
         let left = &settings.proxy.directory;
         let pem = std::fs::read(left.join("ca.pem")).expect("the proxy leaves its root");
         let program = Program::new(proxy.local_addr(), (keys(&left.join("program.env")), &pem), clock);
-        Self { broker, program, issuer, shutdown, running: tokio::spawn(proxy.run()) }
+        let running = tokio::spawn(proxy.run());
+        Self { broker, vitals, leases, control, program, issuer, shutdown, running }
     }
 }
 
@@ -223,13 +248,13 @@ async fn serve_issuer(broker: &Broker, shutdown: &Shutdown) -> SocketAddr {
 async fn bind_proxy(
     settings: &Settings,
     (broker, clock): (&Arc<Broker>, &Clock),
-    shutdown: &Shutdown,
+    (leases, shutdown): (Arc<Leases<Broker>>, &Shutdown),
 ) -> Proxy<Broker> {
     let now = clock.for_product();
     let parts = Parts {
         root: proxy::authority(&settings.proxy.ca, [], now.now()).expect("a certificate authority"),
         lessor: broker.clone(),
-        leases: Arc::new(Leases::new(broker.clone(), now.clone(), shutdown.clone())),
+        leases,
         clock: now,
         shutdown: shutdown.clone(),
         inherited: |_| None,
@@ -268,9 +293,45 @@ impl World {
 
     /// Starts it again on what it left.
     pub(crate) async fn start_again(&mut self) {
-        let Product { broker, program, issuer, shutdown, running } = Product::start(&self.settings, &self.clock).await;
+        let product = Product::start(&self.settings, &self.clock).await;
+        let Product { broker, vitals, leases, control, program, issuer, shutdown, running } = product;
         self.cloud.trust(provider(issuer));
         (self.broker, self.program, self.shutdown, self.running) = (broker, program, shutdown, Some(running));
+        (self.vitals, self.leases, self.control) = (vitals, leases, control);
+    }
+
+    /// Changes the config while the product runs, as `countersign proxy` does when its file has changed.
+    pub(crate) async fn change_config(&mut self, from: &str, to: &str) {
+        let (settings, waiting) = self.changed_settings(from, to);
+        let in_broker = self.broker.prepare(&settings).expect("the broker takes it");
+        let in_proxy = self.control.prepare(&settings).expect("the proxy takes it");
+        self.broker.commit(in_broker, (b"text", &waiting)).await.expect("the book takes it");
+        self.leases.recall(|permit| self.broker.upholds(permit, &self.settings.sources));
+        self.control.commit(in_proxy).expect("the proxy runs");
+        self.settings = settings;
+    }
+
+    /// What the running product can take over of a config with `to` in the place of `from`, and what it cannot.
+    pub(crate) fn changed_settings(&self, from: &str, to: &str) -> (Settings, Vec<&'static str>) {
+        let path = self.directory.path().join("countersign.yaml");
+        let text = std::fs::read_to_string(&path).expect("the config of this world");
+        assert!(text.contains(from), "no {from} in {text}");
+        write(&path, &text.replacen(from, to, 1));
+        let checked = config::check(&path, &|_| None);
+        let settings = checked.settings.unwrap_or_else(|| panic!("{}", checked.report));
+        settings.taken_over(&self.settings)
+    }
+
+    /// A program that starts now, and reads what the proxy has left for programs by now.
+    pub(crate) fn another_program(&self) -> Program {
+        let left = self.left_for_programs();
+        let pem = std::fs::read(left.join("ca.pem")).expect("the proxy leaves its root");
+        Program::new(self.program.proxy(), (keys(&left.join("program.env")), &pem), &self.clock)
+    }
+
+    /// Lets the product see to its root.
+    pub(crate) fn tend_root(&self) {
+        self.control.tend().expect("the proxy runs");
     }
 
     /// The program with the keys of another target, out of the file that the proxy leaves for SDKs.

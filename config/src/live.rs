@@ -1,0 +1,46 @@
+//! What of a config may change while the program runs, and what waits for its next start.
+
+use access::Secret;
+
+use crate::settings::{BrokerSettings, Settings};
+
+impl Settings {
+    /// These settings as a process can take them over that runs on `running`: what it opened once stays as it is, and the
+    /// keys of which that is not what was written are named.
+    #[must_use]
+    pub fn taken_over(mut self, running: &Self) -> (Self, Vec<&'static str>) {
+        let mut waiting = Vec::new();
+        let mut stays = |key, changed| {
+            if changed {
+                waiting.push(key)
+            }
+        };
+        stays("realm", self.realm != running.realm);
+        let (next, now) = (&self.proxy, &running.proxy);
+        stays("proxy.listen", next.listen != now.listen);
+        stays("proxy.directory", next.directory != now.directory);
+        stays("proxy.limits.connections", next.limits.connections != now.limits.connections);
+        stays("telemetry.listen", self.telemetry.listen != running.telemetry.listen);
+        let (next, now) = (&self.broker, &running.broker);
+        stays("broker.issuer", next.issuer != now.issuer);
+        stays("broker.listen", next.listen != now.listen);
+        stays("broker.store", next.store != now.store);
+        stays("broker.tls", next.tls != now.tls);
+        stays("broker.encryption_key", exposed(next) != exposed(now));
+        stays("broker.keys.lifetime", next.key_lifetime != now.key_lifetime);
+        stays("broker.keys.publish_ahead", next.key_publish_ahead != now.key_publish_ahead);
+        stays("broker.aws_audience", next.aws_audience != now.aws_audience);
+
+        self.realm.clone_from(&running.realm);
+        self.proxy.listen = running.proxy.listen;
+        self.proxy.directory.clone_from(&running.proxy.directory);
+        self.proxy.limits.connections = running.proxy.limits.connections;
+        self.telemetry.listen = running.telemetry.listen;
+        self.broker = running.broker.clone();
+        (self, waiting)
+    }
+}
+
+fn exposed(broker: &BrokerSettings) -> Option<&String> {
+    broker.encryption_key.as_ref().map(Secret::expose)
+}
