@@ -15,11 +15,18 @@ use cloud::aws::sign::{Signer, countersign};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 
-static START: LazyLock<(Chain, Framing)> = LazyLock::new(|| {
-    let payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+static STARTS: LazyLock<[(Chain, Framing); 2]> = LazyLock::new(|| {
+    [
+        start(Form::Header, Payload::SignedChunks(Algorithm::Hmac)),
+        start(Form::Asymmetric, Payload::SignedChunksTrailer(Algorithm::Ecdsa)),
+    ]
+});
+
+fn start(form: Form, payload: Payload) -> (Chain, Framing) {
     let mut parts = http::Request::put("https://bucket.s3.amazonaws.com/key")
         .header("host", "bucket.s3.amazonaws.com")
-        .header("x-amz-content-sha256", payload)
+        .header("x-amz-content-sha256", payload.as_str())
+        .header("x-amz-region-set", "*")
         .header("x-amz-decoded-content-length", "66560")
         .body(())
         .expect("a request")
@@ -31,22 +38,27 @@ static START: LazyLock<(Chain, Framing)> = LazyLock::new(|| {
         session_token: Secret::new("token".into()),
         expires: Timestamp::MAX,
     };
-    let signer = Signer { form: Form::Header, credential: &credential, keys: &SigningKeys::new(), region: "us-east-1", service: "s3" };
-    let signed = countersign(&mut parts, &Payload::SignedChunks(Algorithm::Hmac), &signer, Timestamp::UNIX_EPOCH).expect("it signs");
-    let framing = Framing::declared(&parts.headers, &Payload::SignedChunks(Algorithm::Hmac)).expect("declared").expect("signed chunks");
+    let keys = SigningKeys::new();
+    let signer = Signer { form, credential: &credential, keys: &keys, region: "us-east-1", service: "s3" };
+    let signed = countersign(&mut parts, &payload, &signer, Timestamp::UNIX_EPOCH).expect("it signs");
+    let framing = Framing::declared(&parts.headers, &payload).expect("declared").expect("signed chunks");
     (signed.into_chain(), framing)
-});
+}
 
 fuzz_target!(|pieces: Vec<Vec<u8>>| {
-    let (chain, framing) = START.clone();
-    let mut resigner = Resigner::new(chain.clone(), chain, framing);
+    for (chain, framing) in STARTS.iter() {
+        try_pieces(Resigner::new(chain.clone(), chain.clone(), *framing), &pieces);
+    }
+});
+
+fn try_pieces(mut resigner: Resigner, pieces: &[Vec<u8>]) {
     let mut out = Vec::<Bytes>::new();
     for piece in pieces {
-        if resigner.push(Bytes::from(piece), &mut out).is_err() {
+        if resigner.push(Bytes::copy_from_slice(piece), &mut out).is_err() {
             return;
         }
         assert!(resigner.held() <= 2 * MAX_CHUNK);
     }
     // Whether it was whole is for the resigner to say; that it says so without a panic is what is tried.
     let _whole = resigner.finish(&mut out);
-});
+}

@@ -1,4 +1,4 @@
-//! What a request's body is on its way up: streamed as it comes, signed again chunk by chunk, or held whole.
+//! What a request's body is on its way up: streamed as it comes, signed again piece by piece, or held whole.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) enum RequestBody {
     Empty,
     /// As the program sends it.
     Streamed(Upload),
-    /// Its chunk signatures replaced by ours.
+    /// The signatures of its pieces replaced by ours.
     Resigned(Box<ResignBody<Upload>>),
     /// Read to its end, because its hash had to be known.
     Held(Option<Bytes>),
@@ -39,7 +39,7 @@ pub(crate) enum BodyError {
     /// The program went away, or broke HTTP's framing.
     #[error("the program's body ended early")]
     Program(#[source] ArrivalError),
-    /// Its chunks are not signed as its head is.
+    /// Its pieces are not signed as its head is.
     #[error("the program's body is not signed as its head is")]
     Resign(#[source] ResignError<ArrivalError>),
 }
@@ -112,7 +112,7 @@ impl Body for RequestBody {
             Self::Streamed(upload) => Pin::new(upload).poll_frame(cx).map_err(BodyError::Program),
             Self::Resigned(resigned) => Pin::new(resigned.as_mut()).poll_frame(cx).map_err(|error| match error {
                 ResignError::Client(error) => BodyError::Program(error),
-                ResignError::Chunk(_) | ResignError::HttpTrailers => BodyError::Resign(error),
+                ResignError::Piece(_) | ResignError::HttpTrailers => BodyError::Resign(error),
             }),
             Self::Held(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }

@@ -114,13 +114,19 @@ impl Classifier {
         now: Moment,
     ) -> Result<Check, Refusal> {
         let access_key = AccessKey { id: &placeholder.access_key_id, secret: &placeholder.secret_access_key };
-        let key = self.keys.key(access_key, claim.credential.scope);
+        let scope = claim.credential.scope;
+        let key = self.keys.key(access_key, scope);
         // A program that has corrected its clock by the destination's signs by that one.
         let checked = match verify::check(head, claim, key.clone(), now.ours) {
             Err(VerifyError::Stale(_)) if now.theirs != now.ours => verify::check(head, claim, key, now.theirs),
             checked => checked,
         };
-        checked.map_err(|error| unverified(&error))
+        match checked.map_err(|error| unverified(&error))? {
+            Check::Verified(verified) => {
+                Ok(Check::Verified(verified.through_midnight(&self.keys, (access_key, scope))))
+            }
+            pending @ Check::Pending(_) => Ok(pending),
+        }
     }
 }
 
@@ -128,7 +134,6 @@ impl Classifier {
 pub(crate) fn unverified(error: &VerifyError) -> Refusal {
     use cloud::aws::payload::PayloadError;
     let code = match error {
-        VerifyError::Payload(PayloadError::Events) => RefusalCode::NotSupported,
         VerifyError::Payload(PayloadError::Repeated | PayloadError::Malformed | PayloadError::OtherAlgorithm)
         | VerifyError::NoDate
         | VerifyError::Host(_)

@@ -2,13 +2,13 @@
 
 use access::{Call, Credential, Lease, Refusal, RefusalCode};
 use bytes::Bytes;
-use cloud::aws::body::ResignBody;
-use cloud::aws::chunk::{Framing, Resigner};
+use cloud::aws::body::{Framing, ResignBody, Resigner};
 use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{SignError, Signer, countersign};
 use cloud::aws::verify::{Check, Verified};
 use http::request::Parts;
+use http_body::Body;
 use jiff::Timestamp;
 
 use crate::body::{RequestBody, Upload};
@@ -45,11 +45,11 @@ pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hol
     match check {
         Check::Verified(verified) => {
             let body = match (how.body_decides, verified.payload()) {
+                (_, Payload::UndeclaredEvents) if body.is_end_stream() => ProvenBody::Held(Bytes::new()),
                 (false, _) => ProvenBody::Streamed(body),
                 (true, Payload::Hash(_) | Payload::Unsigned) => ProvenBody::Held(how.room.whole(head, body).await?),
-                (true, Payload::UnsignedTrailer | Payload::SignedChunks(_) | Payload::SignedChunksTrailer(_)) => {
-                    return Err(framed_form());
-                }
+                (true, Payload::UnsignedTrailer | Payload::SignedChunks(_) | Payload::SignedChunksTrailer(_))
+                | (true, Payload::Events | Payload::UndeclaredEvents) => return Err(framed_form()),
             };
             Ok(Proven { verified, body })
         }
@@ -62,9 +62,9 @@ pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hol
     }
 }
 
-/// Between chunk headers the parameters of a form cannot be read. Only S3 takes such bodies, and S3 takes no forms so.
+/// Between the headers of chunks or events the parameters of a form cannot be read. No service takes forms so.
 fn framed_form() -> Refusal {
-    Refusal::new(RefusalCode::NotSupported, "a form that names its action cannot be read in chunks of aws-chunked")
+    Refusal::new(RefusalCode::NotSupported, "a form that names its action cannot be read in chunks or events")
         .help("send the form as it is, with its hash in x-amz-content-sha256 or without")
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By
     let framing = Framing::declared(&head.headers, &payload).map_err(|error| malformed(&error))?;
     let signer = Signer { form: verified.form(), credential, keys: by.keys, region, service };
     let signed = countersign(head, &payload, &signer, by.now).map_err(|error| unsigned(&error))?;
-    let resigner = framing.map(|framing| Resigner::new(verified.into_chain(), signed.into_chain(), framing));
+    let resigner = framing.map(|framing| Resigner::new(framing, verified.into_chain(), signed.into_chain()));
     Ok(Signed { body, resigner })
 }
 

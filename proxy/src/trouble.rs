@@ -108,11 +108,17 @@ pub(crate) fn unreachable(error: &DialError) -> Refusal {
 }
 
 fn not_resigned(error: &ResignError<ArrivalError>) -> Refusal {
+    use cloud::aws::body::PieceError::{Chunk, Event};
     use cloud::aws::chunk::ChunkError;
+    use cloud::aws::event::EventError;
     let code = match error {
-        ResignError::Chunk(ChunkError::Signature) => RefusalCode::PlaceholderInvalid,
-        ResignError::Chunk(ChunkError::TooLarge(_)) => RefusalCode::RequestTooLarge,
-        ResignError::Chunk(_) | ResignError::Client(_) | ResignError::HttpTrailers => RefusalCode::RequestMalformed,
+        ResignError::Piece(Chunk(ChunkError::Signature) | Event(EventError::Signature)) => {
+            RefusalCode::PlaceholderInvalid
+        }
+        ResignError::Piece(Chunk(ChunkError::TooLarge(_)) | Event(EventError::TooLarge(_))) => {
+            RefusalCode::RequestTooLarge
+        }
+        ResignError::Piece(_) | ResignError::Client(_) | ResignError::HttpTrailers => RefusalCode::RequestMalformed,
     };
     Refusal::new(code, error.to_string())
 }

@@ -1,4 +1,4 @@
-//! A request body whose signed chunks are signed again while it streams.
+//! A request body whose signed pieces are signed again while it streams.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -6,9 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::chunk::{ChunkError, Resigner};
+use super::chain::Chain;
+use super::chunk::{self, ChunkError};
+use super::event::{self, EventError};
+use super::payload::Payload;
 
 /// Why such a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -16,15 +20,93 @@ pub enum ResignError<E: Error + 'static> {
     /// The client's body failed.
     #[error("the client's body failed")]
     Client(#[source] E),
-    /// A chunk was refused.
+    /// A piece was refused.
     #[error(transparent)]
-    Chunk(#[from] ChunkError),
+    Piece(#[from] PieceError),
     /// HTTP trailers: the trailer of aws-chunked is part of the body, and nothing signs another one.
-    #[error("HTTP trailers after a chunk-signed body are not passed on")]
+    #[error("HTTP trailers after a body that is signed in pieces are not passed on")]
     HttpTrailers,
 }
 
-/// Takes the client's chunk-signed body and gives the same with our signatures, of the same length.
+/// Why a piece of a body is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PieceError {
+    /// A chunk, or the framing around it.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    /// An event, or the framing around it.
+    #[error(transparent)]
+    Event(#[from] EventError),
+}
+
+/// In what pieces a body is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// aws-chunked.
+    Chunks(chunk::Framing),
+    /// An event stream.
+    Events,
+}
+
+/// Signs the pieces of a body again.
+#[derive(Debug)]
+pub enum Resigner {
+    /// aws-chunked.
+    Chunks(chunk::Resigner),
+    /// An event stream.
+    Events(event::Resigner),
+}
+
+impl Framing {
+    /// Reads the head; `None` if the payload is not signed in pieces.
+    pub fn declared(headers: &HeaderMap, payload: &Payload) -> Result<Option<Self>, ChunkError> {
+        if payload.is_events() {
+            return Ok(Some(Self::Events));
+        }
+        Ok(chunk::Framing::declared(headers, payload)?.map(Self::Chunks))
+    }
+}
+
+impl Resigner {
+    /// `inbound` begins at the client's verified signature, `outbound` at ours.
+    pub fn new(framing: Framing, inbound: Chain, outbound: Chain) -> Self {
+        match framing {
+            Framing::Chunks(framing) => Self::Chunks(chunk::Resigner::new(inbound, outbound, framing)),
+            Framing::Events => Self::Events(event::Resigner::new(inbound, outbound)),
+        }
+    }
+
+    fn push(&mut self, data: Bytes, out: &mut VecDeque<Bytes>) -> Result<(), PieceError> {
+        match self {
+            Self::Chunks(chunks) => Ok(chunks.push(data, out)?),
+            Self::Events(events) => Ok(events.push(data, out)?),
+        }
+    }
+
+    fn finish(&mut self, out: &mut VecDeque<Bytes>) -> Result<(), PieceError> {
+        match self {
+            Self::Chunks(chunks) => Ok(chunks.finish(out)?),
+            Self::Events(events) => Ok(events.finish()?),
+        }
+    }
+
+    fn held(&self) -> usize {
+        match self {
+            Self::Chunks(chunks) => chunks.held(),
+            Self::Events(events) => events.held(),
+        }
+    }
+
+    /// Whether a body that ends here is whole, and nothing is left to give out.
+    fn may_end(&self) -> bool {
+        match self {
+            Self::Chunks(_) => false,
+            Self::Events(events) => events.finish().is_ok(),
+        }
+    }
+}
+
+/// Takes the client's body and gives the same with our signatures, of the same length.
 #[derive(Debug)]
 pub struct ResignBody<B> {
     client: B,
@@ -92,7 +174,11 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.state != State::Reading && self.ready.is_empty()
+        let ended = match self.state {
+            State::Reading => self.client.is_end_stream() && self.resigner.may_end(),
+            State::Ended | State::Failed => true,
+        };
+        ended && self.ready.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -90,10 +90,9 @@ impl Canonical {
         (&self.text[self.query.clone()], self.query_spelling)
     }
 
-    /// Adds the payload line and hashes the whole.
-    pub(super) fn hash(mut self, payload: &str) -> HexDigest {
-        self.text.extend_from_slice(payload.as_bytes());
-        HexDigest::of(&self.text)
+    /// Hashes the whole, with this payload line.
+    pub(super) fn hash(&self, payload: &str) -> HexDigest {
+        HexDigest::of_parts([&self.text, payload.as_bytes()])
     }
 }
 

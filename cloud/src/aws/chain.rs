@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::algorithm::{Algorithm, Subject};
 use super::date::AmzDate;
 use super::digest::HexDigest;
@@ -12,6 +14,8 @@ use super::signature::Signature;
 #[derive(Debug, Clone)]
 pub struct Chain {
     key: Arc<SigningKey>,
+    /// For streams that go on past midnight (UTC).
+    next_day: Option<Arc<SigningKey>>,
     date: AmzDate,
     previous: Signature,
 }
@@ -28,12 +32,33 @@ pub(super) enum Link<'a> {
 impl Chain {
     /// Begins at the head's signature, the seed.
     pub(super) const fn new(key: Arc<SigningKey>, date: AmzDate, seed: Signature) -> Self {
-        Self { key, date, previous: seed }
+        Self { key, next_day: None, date, previous: seed }
     }
 
     /// The last signature: the seed, at first.
     pub const fn signature(&self) -> &Signature {
         &self.previous
+    }
+
+    /// The same, for a body that may take until the next day (UTC): `key` derives the key for it.
+    pub(super) fn through_midnight(mut self, key: impl FnOnce(&AmzDate) -> Arc<SigningKey>) -> Self {
+        self.next_day = Some(key(&self.date.next_day()));
+        self
+    }
+
+    /// Goes on to what is signed at another time; false if there is no key for that day.
+    pub(super) fn move_to(&mut self, date: AmzDate) -> bool {
+        if self.key.day() != date.day() {
+            let Some(key) = self.next_day.take_if(|key| key.day() == date.day()) else { return false };
+            self.key = key;
+        }
+        self.date = date;
+        true
+    }
+
+    /// When the last piece was signed: the head, at first.
+    pub(super) fn time(&self) -> Timestamp {
+        self.date.timestamp()
     }
 
     /// How it is signed.

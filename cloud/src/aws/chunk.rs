@@ -83,6 +83,7 @@ impl Framing {
             Payload::SignedChunks(algorithm) => (algorithm, End::Plain),
             Payload::SignedChunksTrailer(algorithm) => (algorithm, End::Trailer),
             Payload::Hash(_) | Payload::Unsigned | Payload::UnsignedTrailer => return Ok(None),
+            Payload::Events | Payload::UndeclaredEvents => return Ok(None),
         };
         let mut values = headers.get_all("x-amz-decoded-content-length").iter();
         let (Some(value), None) = (values.next(), values.next()) else { return Err(ChunkError::NoLength) };

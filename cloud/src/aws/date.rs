@@ -3,12 +3,13 @@
 use std::fmt;
 
 use http::HeaderValue;
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
 
 const LENGTH: usize = 16;
 const DAY: usize = 8;
+const DAY_LONG: SignedDuration = SignedDuration::from_hours(24);
 
 /// A second in UTC in ISO 8601 basic format, as `X-Amz-Date` and the string to sign hold it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,11 @@ impl AmzDate {
         let text: [u8; LENGTH] = text.try_into().ok()?;
         let date = Self(text);
         (text[8] == b'T' && text[15] == b'Z' && date.civil().is_some()).then_some(date)
+    }
+
+    /// The same time of the next day.
+    pub(super) fn next_day(&self) -> Self {
+        Self::new(self.timestamp().checked_add(DAY_LONG).unwrap_or(Timestamp::MAX))
     }
 
     /// The instant that it names.

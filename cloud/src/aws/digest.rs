@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
 /// 32 bytes, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,13 @@ impl HexDigest {
     /// SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self::write(digest(&SHA256, bytes).as_ref())
+    }
+
+    /// SHA-256 of bytes that come in parts.
+    pub(super) fn of_parts<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
+        let mut context = Context::new(&SHA256);
+        parts.into_iter().for_each(|part| context.update(part));
+        Self::write(context.finish().as_ref())
     }
 
     /// Takes exactly 64 lower-case hex digits.

@@ -69,6 +69,11 @@ impl SigningKey {
         &self.scope
     }
 
+    /// The day that it is good for: `20150830`.
+    pub(super) fn day(&self) -> &str {
+        self.scope.split('/').next().unwrap_or_default()
+    }
+
     /// Whether it is the key for `scope`.
     pub fn is_for(&self, scope: Scope<'_>) -> bool {
         let parts = [Some(scope.date), scope.region, Some(scope.service), Some("aws4_request")];

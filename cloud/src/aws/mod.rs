@@ -29,6 +29,7 @@ pub mod body;
 pub mod chain;
 pub mod chunk;
 pub mod digest;
+pub mod event;
 
 mod action;
 mod endpoint_rules;

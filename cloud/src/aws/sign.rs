@@ -131,7 +131,8 @@ fn in_header(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestam
     header.extend_from_slice(signature.as_bytes());
     let header = HeaderValue::from_maybe_shared(bytes::Bytes::from(header)).map_err(SignError::Credential)?;
     parts.headers.insert(AUTHORIZATION, header);
-    Ok(Signed { chain: Chain::new(key, date, signature) })
+    let chain = Chain::new(key, date, signature);
+    Ok(Signed { chain: if payload.is_events() { chain.through_midnight(|date| by.key(date)) } else { chain } })
 }
 
 /// What the client covered with its signature, if it signed.

@@ -14,6 +14,9 @@ const MAX_LENGTH: usize = Algorithm::Ecdsa.width();
 /// The shortest DER of two integers: eight bytes.
 const MIN_ECDSA_LENGTH: usize = 16;
 
+/// Holds the bytes of any signature.
+pub(super) type Room = [u8; MAX_LENGTH / 2];
+
 /// A signature's hex digits, on the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature {
@@ -57,9 +60,9 @@ impl Signature {
         Self { text, length: digits.len() }
     }
 
-    /// The bytes that the digits stand for, in front of what is given to hold them.
-    pub(super) fn read<'b>(&self, into: &'b mut [u8; MAX_LENGTH / 2]) -> &'b mut [u8] {
-        let bytes = &mut into[..self.length / 2];
+    /// The bytes that the digits stand for, into `room`.
+    pub(super) fn read<'r>(&self, room: &'r mut Room) -> &'r [u8] {
+        let bytes = &mut room[..self.length / 2];
         hex::decode_to_slice(self.as_bytes(), bytes).expect("an even number of hex digits");
         bytes
     }

@@ -165,10 +165,13 @@ fn every_published_signature_verifies_within_a_quarter_of_an_hour() {
         }
         let claim = authorization::parse(case.authorization.trim_end()).unwrap();
         let now = "2015-08-30T12:50:59Z".parse().unwrap();
-        let Check::Pending(pending) = verify::check(&parts, &claim, Arc::new(key()), now).unwrap() else {
-            panic!("{}: no payload is declared", case.name)
-        };
-        assert!(pending.finish(&Payload::of(case.body.as_bytes())).is_ok(), "{}", case.name);
+        let key = Arc::new(key());
+        match verify::check(&parts, &claim, key, now).unwrap() {
+            Check::Pending(pending) => {
+                assert!(pending.finish(&Payload::of(case.body.as_bytes())).is_ok(), "{}", case.name);
+            }
+            Check::Verified(_) => assert_eq!(case.body, "", "{}: its hash is said nowhere", case.name),
+        }
         verified += 1;
     }
     assert_eq!(verified, 33);

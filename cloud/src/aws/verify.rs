@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use http::header::DATE;
+use http::header::{CONTENT_LENGTH, DATE};
 use http::request::Parts;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 
 use super::algorithm::Subject;
-use super::authorization::Authorization;
+use super::authorization::{Authorization, Scope};
 use super::canonical::{Canonical, Headers, Line};
 use super::chain::Chain;
 use super::date::AmzDate;
 use super::form::Form;
 use super::host::{self, HostError};
-use super::key::SigningKey;
+use super::key::{AccessKey, SigningKey, SigningKeys};
 use super::payload::{Payload, PayloadError};
 use super::signature::Signature;
 use super::strip::{AMZ_DATE, REGION_SET, SECURITY_TOKEN};
@@ -92,7 +92,18 @@ impl Verified {
         &self.payload
     }
 
-    /// For a body with signed chunks: the chain that begins at the client's signature.
+    /// The same, with a key that goes on past midnight (UTC) where the body is a stream of events. `keys` and
+    /// `access_key` are those that it was verified with.
+    #[must_use]
+    pub fn through_midnight(self, keys: &SigningKeys, (access_key, scope): (AccessKey<'_>, Scope<'_>)) -> Self {
+        if !self.payload.is_events() {
+            return self;
+        }
+        let key = |date: &AmzDate| keys.key(access_key, Scope { date: date.day(), ..scope });
+        Self { chain: self.chain.through_midnight(key), ..self }
+    }
+
+    /// For a body that is signed piece by piece: the chain that begins at the client's signature.
     pub fn into_chain(self) -> Chain {
         self.chain
     }
@@ -124,6 +135,10 @@ pub fn check(
         Pending { form: Form::in_header(key.algorithm()), claimed, key, date, readings: readings(parts, claim)? };
     match payload {
         Some(payload) => pending.finish(&payload).map(Check::Verified),
+        // Who hashes a body knows how long it is.
+        None if !parts.headers.contains_key(CONTENT_LENGTH) => {
+            Ok(pending.matched(&Payload::UndeclaredEvents).map_or(Check::Pending(pending), Check::Verified))
+        }
         None => Ok(Check::Pending(pending)),
     }
 }
@@ -131,14 +146,15 @@ pub fn check(
 impl Pending {
     /// Finishes with the body's hash ([`Payload::of`]).
     pub fn finish(self, payload: &Payload) -> Result<Verified, VerifyError> {
+        self.matched(payload).ok_or(VerifyError::Mismatch)
+    }
+
+    fn matched(&self, payload: &Payload) -> Option<Verified> {
         let Self { form, claimed, key, date, readings } = self;
-        for canonical in readings {
-            let hash = canonical.hash(payload.as_str());
-            if key.verifies(Subject::Request, &date, &[hash.as_str()], &claimed) {
-                return Ok(Verified { form, payload: *payload, chain: Chain::new(key, date, claimed) });
-            }
-        }
-        Err(VerifyError::Mismatch)
+        let mut hashes = readings.iter().map(|canonical| canonical.hash(payload.as_str()));
+        let is_right = hashes.any(|hash| key.verifies(Subject::Request, date, &[hash.as_str()], claimed));
+        let chain = Chain::new(key.clone(), *date, *claimed);
+        is_right.then_some(Verified { form: *form, payload: *payload, chain })
     }
 }
 
@@ -228,7 +244,6 @@ mod tests {
     use super::*;
     use crate::aws::authorization;
     use crate::aws::digest::HexDigest;
-    use crate::aws::key::AccessKey;
 
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -252,7 +267,7 @@ mod tests {
         check(parts, &claim, key, now.parse().unwrap())
     }
 
-    fn derive(claim: &Authorization<'_>, scope: authorization::Scope<'_>) -> Arc<SigningKey> {
+    fn derive(claim: &Authorization<'_>, scope: Scope<'_>) -> Arc<SigningKey> {
         let access_key = AccessKey { id: claim.credential.access_key_id, secret: &Secret::new(SECRET.to_owned()) };
         Arc::new(SigningKey::derive(access_key, scope))
     }
@@ -304,7 +319,7 @@ mod tests {
     fn a_key_for_another_scope_is_refused() {
         let claim = authorization::parse(GET).unwrap();
         for region in [Some("us-east-2"), None] {
-            let other = authorization::Scope { region, ..claim.credential.scope };
+            let other = Scope { region, ..claim.credential.scope };
             let key = derive(&claim, other);
             let answer = check(&get(), &claim, key, "2013-05-24T00:00:00Z".parse().unwrap());
             assert_eq!(answer.unwrap_err(), VerifyError::Scope);

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use cloud::aws::algorithm::Algorithm;
-use cloud::aws::body::{ResignBody, ResignError};
+use cloud::aws::body::{self, PieceError, ResignBody, ResignError};
 use cloud::aws::chunk::{ChunkError, Framing, MAX_CHUNK, Resigner};
 use cloud::aws::payload::Payload;
 use futures_util::FutureExt;
@@ -378,7 +378,7 @@ fn a_head_without_one_decoded_length_is_refused() {
 type Pieces = Vec<Result<Frame<Bytes>, Infallible>>;
 
 fn streamed(resigner: Resigner, pieces: Pieces) -> Result<Bytes, ResignError<Infallible>> {
-    let body = ResignBody::new(StreamBody::new(futures_util::stream::iter(pieces)), resigner);
+    let body = ResignBody::new(StreamBody::new(futures_util::stream::iter(pieces)), body::Resigner::Chunks(resigner));
     body.collect().now_or_never().expect("everything is there").map(http_body_util::Collected::to_bytes)
 }
 
@@ -394,9 +394,9 @@ fn the_body_streams_through_and_ends() {
 fn a_failing_chunk_fails_the_body_and_ends_it() {
     let (resigner, mut body) = upload(b"data", None);
     replace(&mut body, "data", "dote");
-    let mut body = ResignBody::new(http_body_util::Full::new(Bytes::from(body)), resigner);
+    let mut body = ResignBody::new(http_body_util::Full::new(Bytes::from(body)), body::Resigner::Chunks(resigner));
     let first = body.frame().now_or_never().unwrap();
-    assert!(matches!(first, Some(Err(ResignError::Chunk(ChunkError::Signature)))));
+    assert!(matches!(first, Some(Err(ResignError::Piece(PieceError::Chunk(ChunkError::Signature))))));
     assert!(body.frame().now_or_never().unwrap().is_none() && body.is_end_stream());
 }
 
@@ -411,7 +411,7 @@ fn http_trailers_are_not_passed_on() {
 fn the_length_of_the_body_is_known_throughout() {
     let (resigner, body) = upload(&[5; 1000], None);
     let total = body.len() as u64;
-    let mut body = ResignBody::new(http_body_util::Full::new(Bytes::from(body)), resigner);
+    let mut body = ResignBody::new(http_body_util::Full::new(Bytes::from(body)), body::Resigner::Chunks(resigner));
     let mut given = 0;
     assert_eq!(body.size_hint().exact(), Some(total));
     while let Some(frame) = body.frame().now_or_never().unwrap() {

@@ -4,4 +4,5 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows test functions, not the functions that they share")]
 
 mod chunks;
+mod events;
 mod peer;

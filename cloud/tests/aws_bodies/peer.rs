@@ -13,6 +13,7 @@ use cloud::aws::payload::Payload;
 use cloud::aws::sign::{self, Signer, countersign};
 use cloud::aws::verify::{self, Check, Verified};
 use http::request::Parts;
+use jiff::{SignedDuration, Timestamp};
 
 /// What the program signs with.
 pub(crate) const PLACEHOLDER: (&str, &str) = ("AKIAPLACEHOLDER", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
@@ -116,14 +117,21 @@ impl Peer {
 
 /// Verifies a head and countersigns it, as the proxy does.
 pub(crate) fn countersigned(parts: &mut Parts) -> (Verified, sign::Signed) {
+    countersigned_at(parts, 0)
+}
+
+/// The same, for a cloud whose clock is `ahead` seconds ahead.
+pub(crate) fn countersigned_at(parts: &mut Parts, ahead: i64) -> (Verified, sign::Signed) {
     let keys = SigningKeys::new();
-    let now = "2013-05-24T00:00:00Z".parse().unwrap();
+    let now: Timestamp = "2013-05-24T00:00:00Z".parse().unwrap();
     let header = parts.headers["authorization"].clone();
     let claim = authorization::parse(header.to_str().unwrap()).unwrap();
     let secret = Secret::new(PLACEHOLDER.1.to_owned());
     let scope = claim.credential.scope;
-    let key = keys.key(AccessKey { id: claim.credential.access_key_id, secret: &secret }, scope);
+    let access_key = AccessKey { id: claim.credential.access_key_id, secret: &secret };
+    let key = keys.key(access_key, scope);
     let Check::Verified(client) = verify::check(parts, &claim, key, now).unwrap() else { panic!("declared") };
+    let client = client.through_midnight(&keys, (access_key, scope));
     let credential = AwsCredential {
         access_key_id: LEASE.0.to_owned(),
         secret_access_key: Secret::new(LEASE.1.to_owned()),
@@ -138,7 +146,7 @@ pub(crate) fn countersigned(parts: &mut Parts) -> (Verified, sign::Signed) {
         service: scope.service,
     };
     let payload: Payload = *client.payload();
-    let signed = countersign(parts, &payload, &signer, now).unwrap();
+    let signed = countersign(parts, &payload, &signer, now + SignedDuration::from_secs(ahead)).unwrap();
     let seed = signed.signature().as_str();
     assert!(parts.headers["authorization"].to_str().unwrap().ends_with(&format!("Signature={seed}")));
     assert_eq!(client.form() == Form::Asymmetric, scope.region.is_none());

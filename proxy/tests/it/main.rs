@@ -5,6 +5,7 @@
 mod bodies;
 mod calls;
 mod destination;
+mod events;
 mod http2;
 mod lines;
 mod passing;
