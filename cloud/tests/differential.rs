@@ -1,8 +1,11 @@
-//! Our signer and our verifier against botocore's signer, over random requests.
+//! Our signer and our verifier against those of others, over random requests.
 //!
 //! Each case is signed by botocore as a client would, verified by us, countersigned by us, and signed again by
 //! botocore as the lease's holder: both signatures have to be the same. `COUNTERSIGN_PYTHON` names a Python that has
 //! botocore; `./test` sets it.
+//!
+//! SigV4A is signed by aws-c-auth in the client's place, and verified by `cryptography` in the cloud's: ECDSA is randomised,
+//! so that no two signatures are the same.
 //!
 //! Where botocore itself differs from what AWS accepts, and what that means here:
 //! - S3 paths, and all queries: botocore signs the bytes of the URL as they stand. AWS signs what they mean, encoded the
@@ -14,13 +17,13 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows test functions, not the functions that they share")]
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use access::{AwsCredential, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloud::aws::authorization;
-use cloud::aws::form::Form;
 use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{Signer, countersign};
@@ -34,6 +37,12 @@ use serde_json::{Value, json};
 
 /// Some seconds; a signature that depends on an odd combination is still met.
 const CASES: u32 = 4000;
+
+/// SigV4A is signed over the same canonical requests: what is tried here is the rest.
+const SIGV4A_CASES: u32 = 500;
+
+const BOTOCORE: &str = "botocore_oracle.py";
+const SIGV4A: &str = "sigv4a_oracle.py";
 
 const CLIENT: (&str, &str) = ("AKIAPLACEHOLDER00000", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
 const LEASE: (&str, &str) = ("ASIALEASE00000000000", "a5kNp4z+FakeSecret/OfTheLease0123456789ab");
@@ -150,11 +159,17 @@ fn cases() -> impl Strategy<Value = Case> {
     )
 }
 
+fn drawn(number: u32) -> Vec<Case> {
+    let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(4), ..Config::default() });
+    let strategy = cases();
+    (0..number).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
+}
+
 /// All lines in, all answers out, in order.
-fn botocore(lines: &[Value]) -> Vec<Value> {
+fn answers(script: &str, lines: &[Value]) -> Vec<Value> {
     let python = std::env::var_os("COUNTERSIGN_PYTHON")
         .expect("COUNTERSIGN_PYTHON must name a Python 3 that has botocore; run ./test, which sets it");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/botocore_oracle.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let mut child = Command::new(&python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let answers: Vec<Value> = std::thread::scope(|scope| {
@@ -164,7 +179,10 @@ fn botocore(lines: &[Value]) -> Vec<Value> {
             .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
             .collect()
     });
-    assert!(child.wait().unwrap().success(), "{python:?} could not sign; does it have botocore?");
+    assert!(
+        child.wait().unwrap().success(),
+        "{python:?} could not do it; does it have what integration-tests/stage/setup installs?"
+    );
     assert_eq!(answers.len(), lines.len());
     answers
 }
@@ -177,9 +195,10 @@ fn through(case: &Case, mut parts: Parts, keys: &SigningKeys) -> Parts {
     let key = keys.key(AccessKey { id: CLIENT.0, secret: &Secret::new(CLIENT.1.to_owned()) }, claim.credential.scope);
     let check = verify::check(&parts, &claim, key, at).unwrap_or_else(|error| panic!("{error}\n{case:#?}"));
     let payload = Payload::declared(&parts.headers).unwrap().unwrap_or_else(|| Payload::of(&case.body));
-    if let Check::Pending(pending) = check {
-        pending.finish(&payload).unwrap_or_else(|error| panic!("{error}\n{case:#?}"));
-    }
+    let verified = match check {
+        Check::Verified(verified) => verified,
+        Check::Pending(pending) => pending.finish(&payload).unwrap_or_else(|error| panic!("{error}\n{case:#?}")),
+    };
     let credential = AwsCredential {
         access_key_id: LEASE.0.to_owned(),
         secret_access_key: Secret::new(LEASE.1.to_owned()),
@@ -187,7 +206,7 @@ fn through(case: &Case, mut parts: Parts, keys: &SigningKeys) -> Parts {
         expires: at,
     };
     let signer =
-        Signer { form: Form::Header, credential: &credential, keys, region: case.region, service: case.service };
+        Signer { form: verified.form(), credential: &credential, keys, region: case.region, service: case.service };
     countersign(&mut parts, &payload, &signer, at).unwrap_or_else(|error| panic!("{error}\n{case:#?}"));
     parts
 }
@@ -205,12 +224,9 @@ fn covered(parts: &Parts) -> Vec<(String, String)> {
 
 #[test]
 fn botocore_and_we_sign_the_same() {
-    let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(4), ..Config::default() });
-    let strategy = cases();
-    let cases: Vec<Case> = (0..CASES).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
-
+    let cases = drawn(CASES);
     let lines: Vec<Value> = cases.iter().map(|case| case.line(CLIENT, None, (&case.url(), &case.headers))).collect();
-    let answers = botocore(&lines);
+    let answers = answers(BOTOCORE, &lines);
     let keys = SigningKeys::new();
     let sent: Vec<Parts> =
         cases.iter().zip(&answers).map(|(case, answer)| through(case, case.received(answer), &keys)).collect();
@@ -220,7 +236,7 @@ fn botocore_and_we_sign_the_same() {
         .zip(&sent)
         .map(|(case, parts)| case.line(LEASE, Some(TOKEN), (&parts.uri.to_string(), &covered(parts))))
         .collect();
-    for ((case, ours), theirs) in cases.iter().zip(&sent).zip(botocore(&lines)) {
+    for ((case, ours), theirs) in cases.iter().zip(&sent).zip(self::answers(BOTOCORE, &lines)) {
         let headers = theirs["headers"].as_array().unwrap();
         let theirs = headers.iter().find(|header| header[0] == "authorization").unwrap()[1].as_str().unwrap();
         assert_eq!(value(ours, "authorization"), theirs, "sent as {}\n{case:#?}", ours.uri);
@@ -228,4 +244,44 @@ fn botocore_and_we_sign_the_same() {
 
     let respelled = cases.iter().zip(&sent).filter(|(case, parts)| case.url() != parts.uri.to_string()).count();
     assert!(respelled > 500 && cases.len() - respelled > 500, "both kinds of wire are met: {respelled} were respelled");
+}
+
+/// A line for SigV4A: what is asked, and with which further fields.
+fn asked(mut line: Value, fields: &[(&str, &str)]) -> Value {
+    for (name, value) in fields {
+        line[name] = json!(value);
+    }
+    line
+}
+
+#[test]
+fn aws_c_auth_signs_what_we_verify_and_cryptography_verifies_what_we_sign() {
+    // A raw `+` in a query, which no client of aws-c-auth sends, is a plus to it; to AWS it is a space.
+    let mut cases = drawn(SIGV4A_CASES);
+    cases.retain(|case| !case.query.as_ref().is_some_and(|query| query.contains('+')));
+    let to_sign = |case: &Case| {
+        let (line, url) = (case.line(CLIENT, None, (&case.url(), &case.headers)), case.url());
+        let target = &url[case.scheme.len() + "://".len() + case.host.len()..];
+        asked(line, &[("ask", "sign"), ("target", target), ("host", &case.host), ("region", "us-east-1,eu-*")])
+    };
+    let signed = answers(SIGV4A, &cases.iter().map(to_sign).collect::<Vec<_>>());
+    let (cases, signed): (Vec<_>, Vec<_>) =
+        cases.into_iter().zip(signed).filter(|(_, answer)| answer["headers"].is_array()).unzip();
+    assert!(cases.len() > SIGV4A_CASES as usize / 2, "aws-c-auth could read {} URLs only", cases.len());
+    let keys = SigningKeys::new();
+    let sent: Vec<Parts> =
+        cases.iter().zip(&signed).map(|(case, answer)| through(case, case.received(answer), &keys)).collect();
+
+    let to_verify = |(case, parts): (&Case, &Parts)| {
+        let mut headers = covered(parts);
+        assert!(headers.contains(&("x-amz-region-set".to_owned(), "us-east-1,eu-*".to_owned())));
+        headers.push(("authorization".to_owned(), value(parts, "authorization").to_owned()));
+        let line = case.line(LEASE, Some(TOKEN), (&parts.uri.to_string(), &headers));
+        [asked(line.clone(), &[("ask", "verify")]), asked(line, &[("ask", "verify"), ("secret", CLIENT.1)])]
+    };
+    let verified = answers(SIGV4A, &cases.iter().zip(&sent).flat_map(to_verify).collect::<Vec<_>>());
+    for ((case, parts), verdicts) in cases.iter().zip(&sent).zip(verified.chunks(2)) {
+        let verdicts = verdicts.iter().map(|verdict| &verdict["verifies"]).collect::<Vec<_>>();
+        assert_eq!(verdicts, [true, false], "by the lease and by nobody else; sent as {}\n{case:#?}", parts.uri);
+    }
 }
