@@ -25,6 +25,7 @@ from aws.account import Issuer, open_account  # noqa: E402
 from aws.book import Book  # noqa: E402
 from aws.gateway import Cloud, Gateway  # noqa: E402
 from aws.sessions import Sessions  # noqa: E402
+from past_the_proxy import make_context  # noqa: E402
 
 
 def address(text: str) -> tuple[str, int]:
@@ -47,6 +48,7 @@ def main():
     parser.add_argument("--listen", type=address, default=("127.0.0.1", 0), help="where AWS is reached (plain HTTP)")
     parser.add_argument("--trust", type=trust, action="append", required=True, help="an OpenID Connect issuer and its audience")
     parser.add_argument("--calls", type=Path, help="file for a line of JSON per call")
+    parser.add_argument("--streams-ca", type=Path, help="serve event streams too, over TLS, and leave its root here")
     arguments = parser.parse_args()
 
     try:
@@ -56,10 +58,17 @@ def main():
         sys.exit(f"aws_cloud: cannot listen on {arguments.listen[0]}:{arguments.listen[1]}: {error.strerror}")
     account = open_account(tuple(arguments.trust))
     gateway.cloud = Cloud(account, Sessions(), Book(arguments.calls))
+    streams = None
+    if arguments.streams_ca:
+        # Only this needs a library for HTTP/2.
+        from aws.transcribe import serve
+
+        streams = serve(make_context(arguments.streams_ca), gateway.cloud.sessions, gateway.cloud.book)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=gateway.shutdown).start())
     host, port = gateway.server_address[:2]
     ready = {"url": f"http://{host}:{port}", "port": port, "moto_port": account.moto[1], "roles": sorted(account.roles)}
+    ready |= {"streams_port": streams} if streams else {}
     print(json.dumps(ready), flush=True)
     with gateway:
         gateway.serve_forever(poll_interval=0.05)

@@ -39,7 +39,7 @@ def make_context(ca_file: Path) -> ssl.SSLContext:
     root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "past the proxy")])
     root = certificate(root_name, root_name, root_key).add_extension(x509.BasicConstraints(True, 0), True)
     root = root.add_extension(usage(key_cert_sign=True), True).sign(root_key, hashes.SHA256())
-    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS])
+    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in (*HOSTS, "localhost")])
     leaf = certificate(x509.Name([]), root_name, leaf_key).add_extension(names, True)
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
     leaf = leaf.add_extension(authority, False).sign(root_key, hashes.SHA256())
