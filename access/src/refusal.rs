@@ -46,6 +46,12 @@ pub enum RefusalCode {
     RequestMalformed,
     /// A limit was passed.
     RequestTooLarge,
+    /// A destination that must not be reached.
+    EgressDenied,
+    /// A shared proxy does not know who asks.
+    ProxyAuthentication,
+    /// A program that does not accept our certificate.
+    InterceptionRejected,
     /// A limit on what is done at once was reached.
     ProxyBusy,
     /// A form that is not countersigned yet.
@@ -107,7 +113,7 @@ impl Refusal {
 
 impl RefusalCode {
     /// All of them, in the order of their definition.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::EvidenceMissing,
         Self::EvidenceInvalid,
         Self::EvidenceExpired,
@@ -119,6 +125,9 @@ impl RefusalCode {
         Self::PlaceholderAstray,
         Self::RequestMalformed,
         Self::RequestTooLarge,
+        Self::EgressDenied,
+        Self::ProxyAuthentication,
+        Self::InterceptionRejected,
         Self::ProxyBusy,
         Self::NotSupported,
         Self::ExchangeRefused,
@@ -142,6 +151,9 @@ impl RefusalCode {
             Self::PlaceholderAstray => "placeholder-astray",
             Self::RequestMalformed => "request-malformed",
             Self::RequestTooLarge => "request-too-large",
+            Self::EgressDenied => "egress-denied",
+            Self::ProxyAuthentication => "proxy-authentication",
+            Self::InterceptionRejected => "interception-rejected",
             Self::ProxyBusy => "proxy-busy",
             Self::NotSupported => "not-supported",
             Self::ExchangeRefused => "exchange-refused",
@@ -160,6 +172,7 @@ impl RefusalCode {
             | Self::PlaceholderAstray
             | Self::RequestMalformed
             | Self::RequestTooLarge
+            | Self::ProxyAuthentication
             | Self::NotSupported => Fault::Caller,
             Self::EvidenceMissing
             | Self::EvidenceInvalid
@@ -168,6 +181,8 @@ impl RefusalCode {
             | Self::NotGranted
             | Self::ConditionUnmet
             | Self::ExchangeRefused
+            | Self::EgressDenied
+            | Self::InterceptionRejected
             | Self::ProxyBusy
             | Self::BrokerUnavailable => Fault::Operator,
             Self::ExchangeUnavailable | Self::UpstreamUnavailable | Self::UpstreamTimeout => Fault::Upstream,
@@ -195,6 +210,9 @@ impl RefusalCode {
             | Self::RequestMalformed
             | Self::RequestTooLarge
             | Self::NotSupported
+            | Self::EgressDenied
+            | Self::InterceptionRejected
+            | Self::ProxyAuthentication
             | Self::ExchangeRefused => Retry::Never,
         }
     }

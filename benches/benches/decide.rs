@@ -104,6 +104,10 @@ impl Lessor for Free {
         Ok(Lease::new(LeaseId::new(uuid::Uuid::nil()), permit, credential, now()))
     }
 
+    async fn recognise(&self, _: Arc<Evidence>) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     async fn report(&self, _: Vec<Record>) -> Result<(), ReportError> {
         Ok(())
     }

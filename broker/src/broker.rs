@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{
-    AwsCredential, Call, Caller, Clock, Context, Credential, Denial, Lease, LeaseId, Permit, Reason, Record, Refusal,
+    AwsCredential, Call, Caller, Clock, Context, Credential, Denial, Evidence, Lease, LeaseId, Permit, Reason, Record,
+    Refusal,
 };
 use access::{RefusalCode, Rules, decide};
 use arc_swap::ArcSwap;
@@ -272,6 +273,10 @@ impl Lessor for Broker {
         tracing::error!(error = error_in_words, %refusal, request = %ask.request, "a refusal cannot be written to the audit");
         // Still no, but not a no that the audit knows of: whoever asked may ask again.
         Err(unwritten(&error))
+    }
+
+    async fn recognise(&self, evidence: Arc<Evidence>) -> Result<(), Refusal> {
+        self.intent.load_full().sources.verify(&evidence, self.clock.now()).await.map(drop)
     }
 
     async fn report(&self, records: Vec<Record>) -> Result<(), ReportError> {

@@ -22,6 +22,7 @@ mod tls;
 mod bundle;
 mod file;
 mod java;
+mod subject;
 mod trust;
 mod variables;
 
@@ -36,6 +37,7 @@ pub use profile::Unusable;
 pub use resolver::{Clock, LeafCounts, Leaves};
 pub use root::{Root, RootError};
 pub use scope::{EmptyScope, Scope};
+pub use subject::subject_names;
 pub use tls::{ServerTls, TlsError};
 pub use trust::{TrustError, TrustFiles};
 pub use variables::{inherited, variables};

@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Print what clouds must find under the issuer URL: discovery document and JWKS
     Issuer,
+    /// Make a credential for an app that shares a proxy, and print it once with the hash for the config
+    AppCredential,
     /// Print the JSON Schema of the config file
     Schema,
     /// Print the completion script of a shell

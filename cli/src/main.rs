@@ -77,12 +77,26 @@ fn dispatch(Cli { global, command }: Cli, log: Option<Log>) -> Result<ExitCode, 
             let settings = validate::load(global.config(), &printer)?;
             run_async(async move { house::issuer(&settings, clock(), &printer).await.map(|()| ExitCode::SUCCESS) })
         }
+        Command::AppCredential => app_credential(&printer).map(|()| ExitCode::SUCCESS),
         Command::Schema => printer.line(&format!("{:#}", config::schema())).map(|()| ExitCode::SUCCESS),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
         Command::Version => version(&printer).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// The only place where a secret is printed: nobody else could tell it to the app.
+fn app_credential(printer: &Printer) -> Result<(), Failure> {
+    let proxy::AppCredential { secret, hash } = proxy::AppCredential::generate()
+        .ok_or_else(|| Failure::new(Exit::Other, "this system gives no random numbers"))?;
+    match printer.output() {
+        Output::Human => {
+            printer.line(&format!("credential:      {}", secret.expose()))?;
+            printer.line(&format!("credential_hash: {hash}"))
+        }
+        Output::Json => printer.json(&serde_json::json!({ "credential": secret.expose(), "credential_hash": hash })),
     }
 }
 

@@ -34,7 +34,7 @@ Completion: `source <(COMPLETE=bash countersign)`, or the same for `zsh`, `fish`
 What follows is `--help` of each command; a test holds this page to it.
 ";
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["proxy"],
     &["run"],
@@ -45,6 +45,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["audit", "search"],
     &["audit", "verify"],
     &["issuer"],
+    &["app-credential"],
     &["schema"],
     &["completion"],
     &["version"],

@@ -28,6 +28,8 @@ pub(crate) const IDLE_TIMEOUT: &str = "5m";
 /// What Kubernetes waits between the signal to end and the kill.
 pub(crate) const GRACE: &str = "30s";
 
+pub(crate) const EGRESS: &str = "tunnel";
+
 pub(crate) const STORE: &str = "/var/lib/countersign/broker.db";
 pub(crate) const BROKER_LISTEN: &str = "127.0.0.1:8182";
 pub(crate) const KEY_LIFETIME: &str = "30d";

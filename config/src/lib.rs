@@ -26,6 +26,7 @@ mod values;
 mod live;
 mod schema;
 mod settings;
+mod ways;
 
 use std::cell::RefCell;
 use std::io;
@@ -38,6 +39,7 @@ pub use report::Report;
 pub use schema::{reference, schema};
 pub use settings::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Settings, Source};
 pub use settings::{LogLevel, TelemetrySettings, TlsFiles};
+pub use ways::{Egress, Otherwise, Places, Shared, SharedApp, Via, Ways};
 
 use document::{Document, MAX_BYTES, Malformed};
 use flaw::{Flaw, Wrong};

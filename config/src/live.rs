@@ -1,8 +1,10 @@
 //! What of a config may change while the program runs, and what waits for its next start.
 
+use std::net::SocketAddr;
+
 use access::Secret;
 
-use crate::settings::{BrokerSettings, Settings};
+use crate::settings::{BrokerSettings, ProxySettings, Settings};
 
 impl Settings {
     /// These settings as a process can take them over that runs on `running`: what it opened once stays as it is, and the
@@ -19,6 +21,8 @@ impl Settings {
         let (next, now) = (&self.proxy, &running.proxy);
         stays("proxy.listen", next.listen != now.listen);
         stays("proxy.directory", next.directory != now.directory);
+        stays("proxy.transparent.listen", next.ways.transparent != now.ways.transparent);
+        stays("proxy.shared.listen", listen(next) != listen(now));
         stays("proxy.limits.connections", next.limits.connections != now.limits.connections);
         stays("telemetry.listen", self.telemetry.listen != running.telemetry.listen);
         let (next, now) = (&self.broker, &running.broker);
@@ -35,10 +39,18 @@ impl Settings {
         self.proxy.listen = running.proxy.listen;
         self.proxy.directory.clone_from(&running.proxy.directory);
         self.proxy.limits.connections = running.proxy.limits.connections;
+        self.proxy.ways.transparent.clone_from(&running.proxy.ways.transparent);
+        if let (Some(next), Some(now)) = (&mut self.proxy.ways.shared, &running.proxy.ways.shared) {
+            next.listen = now.listen;
+        }
         self.telemetry.listen = running.telemetry.listen;
         self.broker = running.broker.clone();
         (self, waiting)
     }
+}
+
+fn listen(proxy: &ProxySettings) -> Option<SocketAddr> {
+    proxy.ways.shared.as_ref().map(|shared| shared.listen)
 }
 
 fn exposed(broker: &BrokerSettings) -> Option<&String> {

@@ -6,6 +6,7 @@
 mod broker;
 mod check;
 mod conditions;
+mod entrances;
 mod grants;
 mod mappings;
 mod proxy;
@@ -13,6 +14,7 @@ mod sources;
 mod targets;
 mod telemetry;
 mod unused;
+mod ways;
 
 use access::{Grant, Pattern, Rules, Target, TargetName};
 use url::Url;
@@ -45,6 +47,7 @@ fn settings(check: &mut Check<'_>, raw: &raw::Config) -> Option<Settings> {
     let written = grants::grants(check, raw, &conditions);
     let mapped = mappings::mappings(check, raw, &conditions);
     let endpoints = endpoints(check, entries(raw.endpoints.as_ref()));
+    let endpoints = ways::leaving_alone(check, raw.proxy.as_ref(), endpoints);
     let proxy = proxy::proxy(check, raw.proxy.as_ref());
     let broker = raw.broker.get().and_then(|broker| broker::broker(check, broker));
     let telemetry = telemetry::telemetry(check, raw.telemetry.as_ref());

@@ -6,6 +6,7 @@
 mod access;
 mod servers;
 mod telemetry;
+mod ways;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,6 +18,7 @@ pub(crate) use access::{Account, Conditions, Days, From, Grant, Identity, Inline
 pub(crate) use access::{RoleMapping, Source, Target, TimeWindow, Whom, WhomOrName};
 pub(crate) use servers::{Broker, Ca, Limits, Proxy, SigningKeys, Tls};
 pub(crate) use telemetry::Telemetry;
+pub(crate) use ways::{App, Egress, Shared, Transparent, Upstream, Via};
 
 /// A config for Countersign: who may reach what, and how the proxy and the broker run. It holds no secrets.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -8,6 +8,8 @@ use access::{GroupName, Pattern, RoleName, Rules, Secret, SourceName, TargetName
 use jiff::SignedDuration;
 use url::Url;
 
+use crate::ways::{Places, Ways};
+
 /// A whole config, validated.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -65,22 +67,44 @@ pub enum Keys {
 
 /// Host patterns and where they really are: `*.amazonaws.com` → an emulator on loopback.
 #[derive(Debug, Clone, Default)]
-pub struct Endpoints(Vec<(Pattern, Url)>);
+pub struct Endpoints {
+    elsewhere: Vec<(Pattern, Url)>,
+    alone: Places,
+}
 
 impl Endpoints {
     /// Takes patterns in order; the first that matches wins.
-    pub const fn new(endpoints: Vec<(Pattern, Url)>) -> Self {
-        Self(endpoints)
+    pub fn new(endpoints: Vec<(Pattern, Url)>) -> Self {
+        Self { elsewhere: endpoints, alone: Places::default() }
+    }
+
+    /// The same, with cloud hosts that are not intercepted.
+    #[must_use]
+    pub fn leaving_alone(self, alone: Places) -> Self {
+        Self { alone, ..self }
     }
 
     /// Where `host` (lower case, no port) really is, if not where its name says.
     pub fn of(&self, host: &str) -> Option<&Url> {
-        self.0.iter().find(|(pattern, _)| pattern.matches(host)).map(|(_, url)| url)
+        self.elsewhere.iter().find(|(pattern, _)| pattern.matches(host)).map(|(_, url)| url)
+    }
+
+    /// Where they lead, in order.
+    pub fn urls(&self) -> impl Iterator<Item = &Url> {
+        self.elsewhere.iter().map(|(_, url)| url)
+    }
+
+    /// Whether connections to `host` are tunnelled untouched although it is a cloud's.
+    pub fn leave_alone(&self, host: &str, port: u16) -> bool {
+        match host.parse() {
+            Ok(address) => self.alone.have_address(address, port),
+            Err(_) => self.alone.have_name(host, port),
+        }
     }
 
     /// The host patterns, in order.
     pub fn patterns(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(pattern, _)| pattern.as_str())
+        self.elsewhere.iter().map(|(pattern, _)| pattern.as_str())
     }
 }
 
@@ -99,6 +123,8 @@ pub struct ProxySettings {
     pub ca: CaSettings,
     /// PEM file with roots to trust upstream besides the system's.
     pub upstream_roots: Option<PathBuf>,
+    /// The ways in and out besides.
+    pub ways: Ways,
     /// What is enough.
     pub limits: Limits,
 }

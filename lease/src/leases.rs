@@ -73,6 +73,12 @@ impl<L: Lessor> Leases<L> {
         self.ask_in_turn(&book, ask).await
     }
 
+    /// Whether the lessor takes evidence for good.
+    pub async fn recognise(&self, evidence: &Arc<Evidence>) -> Result<(), Refusal> {
+        let answer = tokio::time::timeout(LONGEST_FLIGHT, self.lessor.recognise(evidence.clone()));
+        answer.await.map_err(|_| Refusal::new(RefusalCode::BrokerUnavailable, "the broker did not answer in time"))?
+    }
+
     /// Waits for the turn, looks again, and asks if there is still nothing.
     async fn ask_in_turn(&self, book: &Book, ask: Ask) -> Result<Arc<Lease>, Refusal> {
         let seen = book.flights();

@@ -1,24 +1,33 @@
 //! A connection from a program: what does it begin with?
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use access::{Refusal, RefusalCode};
-use bytes::{Buf, BytesMut};
-use http::StatusCode;
+use bytes::BytesMut;
 use lease::Lessor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::app::App;
+use crate::asked::Asked;
+use crate::client::Client;
 use crate::connection;
 use crate::destination::{BadDestination, Destination};
-use crate::head::{Body, Malformed, read_head};
-use crate::intercept;
+use crate::head::{Body, Malformed, header, read_head};
+use crate::intercept::{self, Caller, Program};
+use crate::pipe::Pipe;
 use crate::protocol::Protocol;
+use crate::redirect;
 use crate::refuse::{self, Dialect};
+use crate::shared;
+use crate::socks;
+use crate::socks_entrance::{self, BadSocks};
 
 const CONNECT: &[u8] = b"CONNECT ";
+
+/// How often a program may try to prove who it is, on one connection. Git shows nothing before it is asked.
+const MAX_ATTEMPTS: usize = 3;
 
 /// Room for the first read: a `CONNECT` and, behind it, most of a TLS greeting.
 const FIRST_READ: usize = 1024;
@@ -26,66 +35,121 @@ const FIRST_READ: usize = 1024;
 /// How a connection begins.
 #[derive(Debug)]
 enum Opening {
-    /// `CONNECT host:port`.
-    Connect(Destination),
+    /// `CONNECT host:port`, or the same in SOCKS.
+    Tunnel(Asked, Destination),
     /// A request, as yet unread.
     Request,
-    /// Nothing that is answered: the program left, or waited too long.
+    /// Nothing that is answered, or nothing more: the program left, waited too long, or has its answer.
     Nothing,
 }
 
-/// Why a `CONNECT` is refused.
+/// What a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Programs beside us.
+    Beside,
+    /// Connections that the kernel leads here.
+    Redirected,
+    /// Apps that say who they are.
+    Shared,
+}
+
+/// Why a connection is refused before it is known where to.
 #[derive(Debug, thiserror::Error)]
-enum BadConnect {
+enum BadOpening {
     #[error(transparent)]
     Head(#[from] Malformed),
     #[error(transparent)]
     Destination(#[from] BadDestination),
     #[error("CONNECT has no body")]
     Body,
+    #[error(transparent)]
+    Unproven(Refusal),
+    #[error(transparent)]
+    Socks(#[from] BadSocks),
+}
+
+impl BadOpening {
+    fn refusal(self) -> (Asked, Refusal) {
+        match self {
+            Self::Unproven(refusal) => (Asked::Connect, refusal),
+            Self::Socks(bad) => (Asked::Silently, bad.refusal()),
+            bad @ (Self::Head(_) | Self::Destination(_) | Self::Body) => {
+                (Asked::Connect, Refusal::new(RefusalCode::RequestMalformed, bad.to_string()))
+            }
+        }
+    }
 }
 
 /// Serves a program's connection to its end.
-pub(crate) async fn connection<L: Lessor>(app: Arc<App<L>>, mut program: TcpStream, peer: IpAddr) {
+pub(crate) async fn connection<L: Lessor>(app: Arc<App<L>>, stream: TcpStream, (peer, door): (SocketAddr, Door)) {
+    let client = Client::of(&stream, peer.ip());
+    match door {
+        Door::Beside => explicit((app, client), Pipe::Clear(stream)).await,
+        Door::Redirected => redirect::serve((app, client), stream, peer).await,
+        Door::Shared => {
+            let Some(shared) = app.shared.clone() else { return };
+            match tokio::time::timeout(app.patience().head, shared.enter(stream, client)).await {
+                Ok(Ok((io, client))) => explicit((app, client), io).await,
+                Ok(Err(error)) => tracing::info!(%peer, %error, "TLS with the shared proxy failed"),
+                Err(_) => tracing::debug!(%peer, "TLS with the shared proxy took too long"),
+            }
+        }
+    }
+}
+
+/// Serves a program that knows that it speaks to a proxy.
+async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe) {
     let mut held = BytesMut::with_capacity(FIRST_READ);
-    let opening = tokio::time::timeout(app.patience().head, opening(&mut program, &mut held)).await;
-    match opening.unwrap_or(Ok(Opening::Nothing)) {
-        Ok(Opening::Connect(destination)) => intercept::connect((app, peer), (program, held), destination).await,
+    let opening = opening(&app, (&mut io, &mut held), &mut client);
+    match tokio::time::timeout(app.patience().head, opening).await.unwrap_or(Ok(Opening::Nothing)) {
+        Ok(Opening::Tunnel(asked, destination)) => {
+            intercept::connect((app, client), Program { io, held, asked }, destination).await;
+        }
         Ok(Opening::Request) => {
             let slot = app.upstreams.slot(Protocol::Http1);
-            connection::serve(program, held, (app, peer), (None, slot)).await;
+            connection::serve(io, held, (app, client), (None, slot)).await;
         }
         Ok(Opening::Nothing) => {}
         Err(bad) => {
-            let refusal = Refusal::new(RefusalCode::RequestMalformed, bad.to_string());
-            refuse_connect(&app, &mut program, &refusal).await;
+            let (asked, refusal) = bad.refusal();
+            refuse(&app, (&mut io, asked), &refusal).await;
         }
     }
 }
 
-/// Answers a `CONNECT` that leads nowhere. Its record is closed even if the program does not wait for the answer.
-pub(crate) async fn refuse_connect<L>(app: &App<L>, program: &mut TcpStream, refusal: &Refusal) {
-    let mut entry = app.record(Arc::default());
-    entry.refused(refusal.clone());
-    let answer = refuse::answer(refusal, Dialect::Plain, entry.id());
-    let status = answer.status();
-    tracing::info!(request = %entry.id(), code = %refusal.code, reason = refusal.message, "tunnel refused");
-    let head = format!(
-        "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        status.as_u16(),
-        status.canonical_reason().unwrap_or_else(|| StatusCode::BAD_GATEWAY.as_str()),
-        answer.body().len(),
-    );
-    let whole = [head.as_bytes(), answer.body()].concat();
-    if program.write_all(&whole).await.and(program.shutdown().await).is_err() {
-        tracing::debug!("the program did not wait for the refusal of its tunnel");
+/// Answers a connection that leads nowhere, and ends it.
+pub(crate) async fn refuse<L>(app: &App<L>, (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
+    answer_no(app, (program, asked), refusal).await;
+    if program.shutdown().await.is_err() {
+        tracing::debug!("the program did not wait for its refusal");
     }
 }
 
-/// Reads as much as tells `CONNECT` from other requests, and of a `CONNECT` the whole head. The bytes of other requests
-/// stay in `held`: whoever serves them judges them.
-async fn opening(program: &mut TcpStream, held: &mut BytesMut) -> Result<Opening, BadConnect> {
+/// Says no. The record is closed even if the program does not wait for the answer.
+async fn answer_no<L>(app: &App<L>, (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
+    let mut entry = app.record(Arc::default());
+    entry.refused(refusal.clone());
+    let answer = refuse::answer(refusal, Dialect::Plain, entry.id());
+    tracing::info!(request = %entry.id(), code = %refusal.code, reason = refusal.message, "connection refused");
+    if program.write_all(&asked.refused(refusal.code, &answer)).await.and(program.flush().await).is_err() {
+        tracing::debug!("the program did not wait for its refusal");
+    }
+}
+
+/// Reads as much as tells what is asked for, and of a `CONNECT` the whole head. The bytes of other requests stay in
+/// `held`: whoever serves them judges them.
+async fn opening<L: Lessor>(
+    app: &App<L>,
+    (program, held): (&mut Pipe, &mut BytesMut),
+    client: &mut Client,
+) -> Result<Opening, BadOpening> {
+    let mut attempts = 1..MAX_ATTEMPTS;
     loop {
+        if held.first() == Some(&socks::VERSION) {
+            let wanted = socks_entrance::destination((program, held), client, app.shared.as_deref()).await?;
+            return Ok(wanted.map_or(Opening::Nothing, |destination| Opening::Tunnel(Asked::Socks, destination)));
+        }
         let shown = held.len().min(CONNECT.len());
         if held[..shown] != CONNECT[..shown] {
             return Ok(Opening::Request);
@@ -93,13 +157,20 @@ async fn opening(program: &mut TcpStream, held: &mut BytesMut) -> Result<Opening
         if shown == CONNECT.len()
             && let Some((length, body)) = read_head(held)?
         {
-            let destination = authority(&held[..length])?;
-            held.advance(length);
-            return if matches!(body, Body::None | Body::Length(0)) {
-                Ok(Opening::Connect(destination))
-            } else {
-                Err(BadConnect::Body)
-            };
+            let head = held.split_to(length);
+            if !matches!(body, Body::None | Body::Length(0)) {
+                return Err(BadOpening::Body);
+            }
+            let destination = authority(&head)?;
+            match shared::known(app, client, header(&head, "proxy-authorization").as_deref()).await {
+                Ok(known) => *client = known,
+                Err(refusal) if refusal.code == RefusalCode::ProxyAuthentication && attempts.next().is_some() => {
+                    answer_no(app, (program, Asked::Again), &refusal).await;
+                    continue;
+                }
+                Err(refusal) => return Err(BadOpening::Unproven(refusal)),
+            }
+            return Ok(Opening::Tunnel(Asked::Connect, destination));
         }
         match program.read_buf(held).await {
             Ok(1..) => {}

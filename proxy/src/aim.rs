@@ -40,6 +40,9 @@ impl Aim {
     /// Looks a destination up. A cloud is spoken to over TLS even if the program did not: a session token is worth
     /// stealing on the way. Only an endpoint that the operator configured as `http://` is dialled in clear text.
     pub(crate) fn at(destination: Destination, endpoints: &Endpoints) -> Self {
+        if endpoints.leave_alone(&destination.host, destination.port) {
+            return Self { origin: destination.clone(), destination, kind: Kind::Elsewhere };
+        }
         if let Some(url) = endpoints.of(&destination.host) {
             return Self { destination, origin: Destination::of_url(url), kind: Kind::Cloud };
         }
@@ -175,6 +178,23 @@ mod tests {
         assert_eq!(at("ssmmessages.us-east-1.amazonaws.com:443").2, Kind::Elsewhere);
         assert_eq!(at("ssmmessages.s3.us-east-1.amazonaws.com:443").2, Kind::Cloud, "a bucket of that name");
         assert_eq!(at("example.com:443"), ("example.com:443".into(), Scheme::Https, Kind::Elsewhere));
+    }
+
+    #[test]
+    fn cloud_host_that_is_to_be_left_alone_is_tunnelled_there() {
+        let text = "version: 1\nrealm: a\nbroker: {issuer: \"https://b.test\"}\nproxy: {egress: {tunnel: [\"*.s3.amazonaws.com:443\"]}}\n\
+                    endpoints: {\"*.amazonaws.com\": \"http://127.0.0.1:9\"}\n";
+        let nothing = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+        let directory = std::path::Path::new("/");
+        let surroundings = config::Surroundings { directory, env: &|_| None, read: &nothing };
+        let endpoints = config::parse("test", text.as_bytes(), &surroundings).into_result().unwrap().endpoints;
+        let at = |authority: &str| {
+            let aim = Aim::at(Destination::connect(authority).unwrap(), &endpoints);
+            (aim.origin.to_string(), aim.kind)
+        };
+        assert_eq!(at("x.s3.amazonaws.com:443"), ("x.s3.amazonaws.com:443".into(), Kind::Elsewhere));
+        assert_eq!(at("x.s3.amazonaws.com:80"), ("127.0.0.1:9".into(), Kind::Cloud));
+        assert_eq!(at("s3.amazonaws.com:443").1, Kind::Cloud);
     }
 
     #[test]

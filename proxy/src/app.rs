@@ -12,6 +12,8 @@ use lease::Leases;
 use serve::Shutdown;
 
 use crate::classify::Classifier;
+use crate::distrust::Distrust;
+use crate::egress::Egress;
 use crate::guard::Patience;
 use crate::holding::Holding;
 use crate::identify::TokenFile;
@@ -20,6 +22,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::record::Entry;
 use crate::reporter::Reporter;
+use crate::shared::Shared;
 use crate::skews::Skews;
 use crate::upstream::{Dialer, Upstreams};
 
@@ -30,12 +33,16 @@ pub(crate) struct App<L> {
     pub(crate) latest: Arc<Latest<L>>,
     pub(crate) tls: ServerTls,
     pub(crate) endpoints: Endpoints,
+    pub(crate) egress: Arc<Egress>,
+    /// What apps prove themselves to, if several share this proxy.
+    pub(crate) shared: Option<Arc<Shared>>,
     pub(crate) ids: Arc<RequestIds>,
     pub(crate) classifier: Classifier,
     pub(crate) identity: Arc<TokenFile>,
     pub(crate) leases: Arc<Leases<L>>,
     pub(crate) upstreams: Upstreams,
     pub(crate) skews: Arc<Skews>,
+    pub(crate) distrust: Arc<Distrust>,
     pub(crate) reporter: Reporter,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) holding: Arc<Holding>,
@@ -49,6 +56,7 @@ pub(crate) struct Renewed {
     pub(crate) tls: ServerTls,
     pub(crate) classifier: Classifier,
     pub(crate) dialer: Dialer,
+    pub(crate) shared: Option<Arc<Shared>>,
 }
 
 /// The one that is in force.
@@ -90,7 +98,8 @@ impl<L> App<L> {
     }
 
     /// What takes its place under other settings.
-    pub(crate) fn successor(&self, settings: &Settings, Renewed { tls, classifier, dialer }: Renewed) -> Self {
+    pub(crate) fn successor(&self, settings: &Settings, renewed: Renewed) -> Self {
+        let Renewed { tls, classifier, dialer, shared } = renewed;
         let ours = &settings.proxy;
         let same_room = ours.limits.held_body_bytes == self.limits.held_body_bytes;
         let same_token = self.identity.is_at(&ours.token_file);
@@ -98,6 +107,8 @@ impl<L> App<L> {
             latest: self.latest.clone(),
             tls,
             endpoints: settings.endpoints.clone(),
+            egress: dialer.egress.clone(),
+            shared,
             ids: self.ids.clone(),
             classifier,
             identity: if same_token {
@@ -108,6 +119,7 @@ impl<L> App<L> {
             leases: self.leases.clone(),
             upstreams: self.upstreams.through(dialer),
             skews: self.skews.clone(),
+            distrust: self.distrust.clone(),
             reporter: self.reporter.clone(),
             metrics: self.metrics.clone(),
             holding: if same_room { self.holding.clone() } else { Arc::new(Holding::new(ours.limits.held_body_bytes)) },

@@ -1,7 +1,6 @@
 //! Requests of one connection, one after the other (HTTP/1.1).
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::aim::Aim;
 use crate::app::App;
 use crate::arriving::Arriving;
+use crate::client::Client;
 use crate::guard::Guard;
 use crate::head::MAX_HEADERS;
 use crate::pipeline::Conversation;
@@ -30,14 +30,14 @@ const MAX_BUFFER: usize = 128 * 1024;
 pub(crate) type Way = (Option<Aim>, Arc<Slot>);
 
 /// Serves requests until either side has had enough. `held`: what was read of them already.
-pub(crate) async fn serve<I, L>(io: I, held: BytesMut, (app, peer): (Arc<App<L>>, IpAddr), way: Way)
+pub(crate) async fn serve<I, L>(io: I, held: BytesMut, (app, client): (Arc<App<L>>, Client), way: Way)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     L: Lessor,
 {
     let guard = Guard::new(io, held, app.patience());
     let shutdown = app.shutdown.clone();
-    let conversation = Arc::new(Conversation::new(app, peer, way, guard.ledger()));
+    let conversation = Arc::new(Conversation::new(app, client, way, guard.ledger()));
     let service = service_fn(move |request: Request<Incoming>| {
         let conversation = conversation.now();
         async move { Ok::<_, Infallible>(conversation.answer(request.map(Arriving::Http1)).await) }

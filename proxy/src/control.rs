@@ -13,11 +13,13 @@ use rustls::pki_types::CertificateDer;
 
 use crate::app::{App, Latest, Renewed, span};
 use crate::classify::Classifier;
+use crate::egress::Egress;
 use crate::program::{Inherited, Offer, Programs};
 use crate::protocol::Protocol;
 use crate::proxy::BindError;
+use crate::shared::Shared;
 use crate::succession::{Succession, Turn};
-use crate::upstream::{Dialer, Outbound};
+use crate::upstream::{Dialer, Outbound, Via};
 
 /// Protocols that programs are offered (RFC 7301), unless their destination is found to speak HTTP/2.
 const ALPN: [&[u8]; 1] = [Protocol::Http1.alpn()];
@@ -45,18 +47,33 @@ impl Place {
     }
 
     /// The way to destinations.
-    pub(crate) fn dialer(self, settings: &ProxySettings) -> Result<Dialer, BindError> {
+    pub(crate) fn dialer(self, settings: &Settings) -> Result<Dialer, BindError> {
+        let ours = &settings.proxy;
         let mut roots = Bundle::system().map_err(BindError::Roots)?;
-        if let Some(path) = &settings.upstream_roots {
+        if let Some(path) = &ours.upstream_roots {
             roots.add_path(path).map_err(|error| BindError::OwnRoots(path.clone(), error))?;
         }
+        let tls = Outbound::new(&roots).map_err(BindError::Outbound)?;
+        let via = ours.ways.via.as_ref().map(|via| Arc::new(Via::new(via, tls.http1().clone())));
         Ok(Dialer {
-            tls: Outbound::new(&roots).map_err(BindError::Outbound)?,
+            tls,
             own: self.address,
-            connect_timeout: span(settings.limits.connect_timeout),
-            idle_timeout: span(settings.limits.idle_timeout),
+            egress: Arc::new(Egress::new(&ours.ways, &settings.endpoints)),
+            via,
+            dialled: (!ours.ways.transparent.is_empty()).then(Arc::default),
+            connect_timeout: span(ours.limits.connect_timeout),
+            idle_timeout: span(ours.limits.idle_timeout),
         })
     }
+}
+
+/// What apps prove themselves to, if several share the proxy.
+pub(crate) fn shared(settings: &ProxySettings) -> Result<Option<Arc<Shared>>, BindError> {
+    let Some(shared) = &settings.ways.shared else { return Ok(None) };
+    let tls = shared.tls.as_ref().map(|files| {
+        serve::server_config_with_clients((&files.certificate, &files.key), shared.client_authorities.as_deref())
+    });
+    Ok(Some(Arc::new(Shared::new(shared, tls.transpose().map_err(BindError::Shared)?))))
 }
 
 /// TLS towards programs, certified by `root`.
@@ -153,7 +170,8 @@ impl<L> Control<L> {
         let renewed = Renewed {
             tls,
             classifier: Classifier::new(programs.placeholders),
-            dialer: self.place.dialer(&settings.proxy)?,
+            dialer: self.place.dialer(settings)?,
+            shared: shared(&settings.proxy)?,
         };
         Ok(app.successor(settings, renewed))
     }

@@ -1,7 +1,7 @@
 //! Where a request wants to go, as the program wrote it: `CONNECT` authority, absolute form, `Host`.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use http::Uri;
@@ -62,6 +62,23 @@ impl Destination {
     pub(crate) fn connect(authority: &str) -> Result<Self, BadDestination> {
         let (host, port) = split(authority)?;
         Ok(Self { scheme: Scheme::Https, host: host_name(host)?, port: port.ok_or(BadDestination::NoPort)? })
+    }
+
+    /// A host, name or address, and a port, as SOCKS and the greetings of TLS say them.
+    pub(crate) fn named(host: &str, port: u16) -> Result<Self, BadDestination> {
+        let port = Some(port).filter(|port| *port > 0).ok_or(BadDestination::Port)?;
+        Ok(Self { scheme: Scheme::Https, host: host_name(host)?, port })
+    }
+
+    /// A number, as the kernel says it.
+    pub(crate) fn numbered(address: SocketAddr) -> Self {
+        let host = address.ip().to_canonical().to_string().into();
+        Self { scheme: Scheme::Https, host, port: address.port() }
+    }
+
+    /// The host of a `Host` field, on the port to which its connection goes.
+    pub(crate) fn of_host(authority: &str, port: u16) -> Result<Self, BadDestination> {
+        Self::named(split(authority)?.0, port)
     }
 
     /// Reads a request target in absolute form (RFC 9112 §3.2.2).

@@ -88,6 +88,15 @@ pub(crate) fn is_websocket(head: &[u8]) -> bool {
     request.parse(head).is_ok() && request.headers.iter().any(upgrade)
 }
 
+/// The value of a field of a whole head. Of several, the first: what is asked for here means nothing twice.
+pub(crate) fn header(head: &[u8], name: &str) -> Option<Vec<u8>> {
+    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    let mut request = Request::new(&mut headers);
+    request.parse(head).ok()?;
+    let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    found.map(|header| header.value.to_vec())
+}
+
 fn body(request: &Request<'_, '_>) -> Result<Body, Malformed> {
     let (mut length, mut chunked, mut hosts) = (None, false, 0);
     for header in request.headers.iter() {

@@ -16,11 +16,23 @@ mod authority;
 mod program;
 
 mod app;
+mod client;
+mod egress;
 
 mod accept;
+mod asked;
 mod destination;
+mod distrust;
+mod hello;
 mod intercept;
+mod meeting;
+mod pipe;
+mod redirect;
+mod shared;
+pub mod socks;
+mod socks_entrance;
 mod tunnel;
+mod words;
 
 mod ahead;
 mod arriving;
@@ -64,5 +76,6 @@ pub use control::{Change, Control};
 pub use metrics::Metrics;
 pub use program::{Inherited, ProgramError};
 pub use proxy::{BindError, Parts, Proxy};
+pub use shared::AppCredential;
 pub use succession::stand_ins;
 pub use vitals::Vitals;

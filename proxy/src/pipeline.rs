@@ -4,13 +4,12 @@
 //! accept → intercept → classify → identify → lease (authorise + credential) → sign → forward → record
 //! ```
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use access::{Refusal, RefusalCode};
 use cloud::aws::recognise::refine_with_body;
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{ALT_SVC, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
@@ -22,6 +21,7 @@ use crate::app::App;
 use crate::arriving::Arriving;
 use crate::body::{RequestBody, Upload};
 use crate::classify::{Class, Placeheld};
+use crate::client::Client;
 use crate::expect::{self, Gate};
 use crate::hop;
 use crate::interim::{Ear, Mouth};
@@ -29,6 +29,7 @@ use crate::ledger::Ledger;
 use crate::protocol::Protocol;
 use crate::record::Entry;
 use crate::refuse::Dialect;
+use crate::shared;
 use crate::sign::{By, Hold, prove, sign};
 use crate::skews::Moment;
 use crate::trouble::{self, Stop};
@@ -38,7 +39,7 @@ use crate::upstream::{Answered, Slot};
 #[derive(Debug)]
 pub(crate) struct Conversation<L> {
     app: Arc<App<L>>,
-    peer: IpAddr,
+    client: Client,
     /// Where the tunnel leads that the requests come through; without one, each says it itself.
     inside: Option<Aim>,
     slot: Arc<Slot>,
@@ -49,19 +50,19 @@ pub(crate) struct Conversation<L> {
 impl<L: Lessor> Conversation<L> {
     pub(crate) fn new(
         app: Arc<App<L>>,
-        peer: IpAddr,
+        client: Client,
         (inside, slot): (Option<Aim>, Arc<Slot>),
         ledger: Arc<Ledger>,
     ) -> Self {
-        Self { app, peer, inside, slot, ledger, asked: Arc::default() }
+        Self { app, client, inside, slot, ledger, asked: Arc::default() }
     }
 
     /// The conversation as it goes on under the settings in force.
     pub(crate) fn now(self: &Arc<Self>) -> Arc<Self> {
         let Some(app) = self.app.newer() else { return self.clone() };
-        let Self { peer, inside, slot, ledger, asked, .. } = &**self;
-        let (inside, slot, ledger, asked) = (inside.clone(), slot.clone(), ledger.clone(), asked.clone());
-        Arc::new(Self { app, peer: *peer, inside, slot, ledger, asked })
+        let Self { client, inside, slot, ledger, asked, .. } = &**self;
+        let (client, inside, slot) = (client.clone(), inside.clone(), slot.clone());
+        Arc::new(Self { app, client, inside, slot, ledger: ledger.clone(), asked: asked.clone() })
     }
 
     /// Answers one request, whatever happens.
@@ -78,15 +79,19 @@ impl<L: Lessor> Conversation<L> {
         let upload = Upload::new(arriving, gate, has_body.then(|| entry.carried_up()));
         let hint = Dialect::hinted(&head);
 
-        let aim = self.aim(&mut head);
-        let answered = match &aim {
-            Ok(aim) => self.run(head, upload, aim, &mut entry).await,
+        let errand = self.errand(&mut head).await;
+        let answered = match &errand {
+            Ok(errand) => self.run(head, upload, errand, &mut entry).await,
             Err(stop) => Err(stop.clone()),
         };
         let reads_on = !waits || entry.has_carried_up();
         let mut answer = match answered {
             Ok(answered) => relay(answered, self.slot.clone(), entry).await,
-            Err(stop) => trouble::answer(stop, (aim.ok().as_ref().or(self.inside.as_ref()), hint), entry),
+            Err(stop) => trouble::answer(
+                stop,
+                (errand.ok().map(|errand| errand.aim).as_ref().or(self.inside.as_ref()), hint),
+                entry,
+            ),
         };
         let is_ours = matches!(answer.body(), AnswerBody::Text(_));
         if has_body && (is_ours || !reads_on) && self.slot.protocol() == Protocol::Http1 {
@@ -97,11 +102,11 @@ impl<L: Lessor> Conversation<L> {
     }
 
     /// The sentence: classified, countersigned or passed on, forwarded.
-    async fn run(&self, head: Parts, body: Upload, aim: &Aim, entry: &mut Entry) -> Result<Answered, Stop> {
-        let app = &*self.app;
+    async fn run(&self, head: Parts, body: Upload, errand: &Errand, entry: &mut Entry) -> Result<Answered, Stop> {
+        let (app, aim) = (&*self.app, &errand.aim);
         let now = app.skews.at(&aim.origin, app.clock.now());
-        let request = match self.classify(&head, aim, now)? {
-            Class::Placeheld(call) => self.countersign((head, body), *call, now, entry).await?,
+        let mut request = match self.classify(&head, aim, now)? {
+            Class::Placeheld(call) => self.countersign((head, body), *call, (now, &errand.client), entry).await?,
             Class::Unsigned(call) => {
                 if let Some(call) = call {
                     entry.call(*call);
@@ -113,8 +118,11 @@ impl<L: Lessor> Conversation<L> {
                 pass_on(head, body)
             }
         };
+        if self.slot.protocol() == Protocol::Http1 {
+            app.upstreams.dialer().address(&mut request, &aim.origin);
+        }
         let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
-        let answered = answered.map_err(|error| trouble::unanswered(&error))?;
+        let mut answered = answered.map_err(|error| trouble::unanswered(&error))?;
         if entry.is_countersigned() {
             let head = (answered.response.status(), answered.response.headers());
             app.skews.learn(&aim.origin, head, app.clock.now());
@@ -124,6 +132,10 @@ impl<L: Lessor> Conversation<L> {
             let refusal =
                 Refusal::new(RefusalCode::UpstreamUnavailable, "the destination changed the protocol unasked");
             return Err(Stop::Broken(refusal));
+        }
+        if aim.kind == Kind::Cloud {
+            // Past us, over HTTP/3 perhaps, the service would see a placeholder (RFC 7838 §3).
+            answered.response.headers_mut().remove(ALT_SVC);
         }
         Ok(answered)
     }
@@ -141,7 +153,7 @@ impl<L: Lessor> Conversation<L> {
         &self,
         (mut head, body): (Parts, Upload),
         placeheld: Placeheld,
-        now: Moment,
+        (now, client): (Moment, &Client),
         entry: &mut Entry,
     ) -> Result<Request<RequestBody>, Stop> {
         let app = &*self.app;
@@ -154,8 +166,8 @@ impl<L: Lessor> Conversation<L> {
             refine_with_body(call, proven.held().map_or(&[], |held| held));
         }
 
-        let evidence = app.identity.evidence()?;
-        let ask = Ask { evidence, target, call: call.clone(), from: Some(self.peer), request: entry.id() };
+        let evidence = client.evidence(&app.identity)?;
+        let ask = Ask { evidence, target, call: call.clone(), from: Some(client.address), request: entry.id() };
         let lease = app.leases.obtain(ask).await?;
         entry.lease(lease.clone());
 
@@ -165,16 +177,28 @@ impl<L: Lessor> Conversation<L> {
         Ok(Request::from_parts(head, signed.body()))
     }
 
-    fn aim(&self, head: &mut Parts) -> Result<Aim, Stop> {
+    /// Where a request wants to go, and for whom.
+    async fn errand(&self, head: &mut Parts) -> Result<Errand, Stop> {
         let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
         if let Some(why) = self.ledger.refused(number) {
             return Err(Stop::Refused(Refusal::new(RefusalCode::RequestMalformed, why.to_string())));
         }
-        match &self.inside {
-            Some(aim) => aim.check_inside(head).map(|()| aim.clone()),
-            None => Aim::of_absolute(head, &self.app.endpoints),
+        if let Some(aim) = &self.inside {
+            aim.check_inside(head)?;
+            return Ok(Errand { aim: aim.clone(), client: self.client.clone() });
         }
+        let authorization = head.headers.get(PROXY_AUTHORIZATION).map(HeaderValue::as_bytes);
+        let client = shared::known(&self.app, &self.client, authorization).await?;
+        let aim = Aim::of_absolute(head, &self.app.endpoints)?;
+        self.app.egress.admit(&aim, &client).map_err(|barred| Refusal::from(&barred))?;
+        Ok(Errand { aim, client })
     }
+}
+
+/// Where a request wants to go, and for whom.
+struct Errand {
+    aim: Aim,
+    client: Client,
 }
 
 /// A request that carries nothing of ours goes on as it is.

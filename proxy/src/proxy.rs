@@ -8,15 +8,15 @@ use std::time::Duration;
 use access::Clock;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use ca::{BundleError, LeafError, Root, TlsError};
-use config::Settings;
+use config::{ProxySettings, Settings};
 use lease::{Leases, Lessor};
 use serve::{Accepted, Drained, Listener, Shutdown};
 
-use crate::accept;
+use crate::accept::{self, Door};
 use crate::app::{App, Latest, span};
 use crate::authority::AuthorityError;
 use crate::classify::Classifier;
-use crate::control::{Control, Place, inbound};
+use crate::control::{Control, Place, inbound, shared};
 use crate::holding::Holding;
 use crate::identify::TokenFile;
 use crate::ids::RequestIds;
@@ -50,6 +50,7 @@ pub struct Parts<L> {
 #[derive(Debug)]
 pub struct Proxy<L> {
     listener: Listener,
+    others: Vec<(Listener, Door)>,
     latest: Arc<Latest<L>>,
     metrics: Arc<Metrics>,
     lessor: Arc<L>,
@@ -79,6 +80,9 @@ pub enum BindError {
     /// TLS towards programs.
     #[error("no TLS towards programs")]
     Inbound(#[source] TlsError),
+    /// TLS of the shared proxy.
+    #[error("the shared proxy cannot speak TLS")]
+    Shared(#[source] serve::TlsError),
     /// TLS towards destinations.
     #[error("no TLS towards destinations")]
     Outbound(#[source] rustls::Error),
@@ -101,7 +105,9 @@ impl<L: Lessor> Proxy<L> {
         let ours = &settings.proxy;
         let listener = Listener::bind(ours.listen, ours.limits.connections).await?;
         let address = listener.address();
+        let others = others(ours).await?;
         let place = Place { address, inherited };
+        let dialer = place.dialer(settings)?;
         let Programs { placeholders, environment } = place.programs(settings, &[root.certificate().clone()])?;
 
         let metrics = Arc::new(Metrics::default());
@@ -111,12 +117,15 @@ impl<L: Lessor> Proxy<L> {
             latest: latest.clone(),
             tls: inbound(root, &clock)?,
             endpoints: settings.endpoints.clone(),
+            egress: dialer.egress.clone(),
+            shared: shared(ours)?,
             ids: Arc::new(RequestIds::new(random()?)),
             classifier: Classifier::new(placeholders),
             identity: Arc::new(TokenFile::new(ours.token_file.clone())),
             leases,
-            upstreams: Upstreams::new(place.dialer(ours)?, shutdown.clone()),
+            upstreams: Upstreams::new(dialer, shutdown.clone()),
             skews: Arc::default(),
+            distrust: Arc::default(),
             reporter,
             metrics: metrics.clone(),
             holding: Arc::new(Holding::new(ours.limits.held_body_bytes)),
@@ -126,12 +135,17 @@ impl<L: Lessor> Proxy<L> {
         };
         latest.store(Arc::new(app));
         let control = Arc::new(Control::new(&latest, place, settings));
-        Ok(Self { listener, latest, metrics, lessor, filed, environment, control })
+        Ok(Self { listener, others, latest, metrics, lessor, filed, environment, control })
     }
 
     /// Where it listens, with the real port if 0 was asked for.
     pub const fn local_addr(&self) -> SocketAddr {
         self.listener.address()
+    }
+
+    /// Where the listener for several apps is, if there is one.
+    pub fn shared_addr(&self) -> Option<SocketAddr> {
+        self.others.iter().find(|(_, door)| *door == Door::Shared).map(|(listener, _)| listener.address())
     }
 
     /// What a program's environment must hold, name and value: proxy, trust and the default target's placeholder.
@@ -157,13 +171,13 @@ impl<L: Lessor> Proxy<L> {
     /// Serves programs until the shutdown begins; then what runs may finish within the grace and is cut after it, and
     /// records get to the lessor, or are counted as lost.
     pub async fn run(self) -> Drained {
-        let Self { listener, latest, lessor, mut filed, .. } = self;
+        let Self { listener, others, latest, lessor, mut filed, .. } = self;
         let drained;
         {
             let reporting = filed.report(&*lessor);
             tokio::pin!(reporting);
             drained = tokio::select! {
-                drained = serve(listener, latest) => drained,
+                drained = serve(listener, others, latest) => drained,
                 // Not before the last `Reporter` is gone, which `serve` holds.
                 () = &mut reporting => Drained::Whole,
             };
@@ -177,26 +191,46 @@ impl<L: Lessor> Proxy<L> {
 }
 
 /// Accepts, and drains when it is time.
-async fn serve<L: Lessor>(listener: Listener, latest: Arc<Latest<L>>) -> Drained {
+async fn serve<L: Lessor>(listener: Listener, others: Vec<(Listener, Door)>, latest: Arc<Latest<L>>) -> Drained {
     let Some(app) = latest.load() else { return Drained::Whole };
     let shutdown = app.shutdown.clone();
-    tracing::info!(address = %listener.address(), "proxy is listening");
     let sweeping = app.clone();
     shutdown.spawn(async move { sweeping.upstreams.pool().sweep(&sweeping.shutdown).await });
-    while let Some(Accepted { stream, peer, place }) = listener.accept(&shutdown).await {
-        let app = latest.load().unwrap_or_else(|| app.clone());
-        shutdown.spawn(async move {
-            app.metrics.accepted.add(1);
-            let open = Present::count(&app.metrics, |metrics| &metrics.connections);
-            accept::connection(app, stream, peer.ip().to_canonical()).await;
-            drop((open, place));
-        });
+    for (listener, door) in others {
+        shutdown.spawn(accept(listener, door, (latest.clone(), app.clone())));
     }
-    drop(listener);
+    accept(listener, Door::Beside, (latest.clone(), app.clone())).await;
     let grace = latest.load().map_or(app.limits.grace, |app| app.limits.grace);
     let drained = shutdown.drain(span(grace)).await;
     latest.clear();
     drained
+}
+
+/// Accepts at one listener until the shutdown begins.
+async fn accept<L: Lessor>(listener: Listener, door: Door, (latest, first): (Arc<Latest<L>>, Arc<App<L>>)) {
+    let shutdown = first.shutdown.clone();
+    tracing::info!(address = %listener.address(), ?door, "proxy is listening");
+    while let Some(Accepted { stream, peer, place }) = listener.accept(&shutdown).await {
+        let app = latest.load().unwrap_or_else(|| first.clone());
+        shutdown.spawn(async move {
+            app.metrics.accepted.add(1);
+            let open = Present::count(&app.metrics, |metrics| &metrics.connections);
+            accept::connection(app, stream, (peer, door)).await;
+            drop((open, place));
+        });
+    }
+}
+
+/// The listeners besides the usual one.
+async fn others(settings: &ProxySettings) -> Result<Vec<(Listener, Door)>, BindError> {
+    let mut others = Vec::new();
+    for address in &settings.ways.transparent {
+        others.push((Listener::bind(*address, settings.limits.connections).await?, Door::Redirected));
+    }
+    if let Some(shared) = &settings.ways.shared {
+        others.push((Listener::bind(shared.listen, settings.limits.connections).await?, Door::Shared));
+    }
+    Ok(others)
 }
 
 fn random() -> Result<u64, BindError> {

@@ -2,7 +2,7 @@
 
 use access::{Refusal, RefusalCode, RequestId, Retry};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, PROXY_AUTHENTICATE};
 use http::request::Parts;
 use http::{Response, StatusCode};
 
@@ -81,6 +81,10 @@ pub(crate) fn answer(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Resp
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, dialect.content_type());
     headers.insert(REFUSAL, HeaderValue::from_static(refusal.code.as_str()));
+    if refusal.code == RefusalCode::ProxyAuthentication {
+        headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\", charset=\"UTF-8\""));
+        headers.append(PROXY_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"countersign\""));
+    }
     let id = HeaderValue::from_str(&id.to_string()).expect("a UUID is visible ASCII");
     if dialect == Dialect::Cbor {
         headers.insert(HeaderName::from_static("smithy-protocol"), HeaderValue::from_static("rpc-v2-cbor"));
@@ -99,6 +103,7 @@ const fn status(code: RefusalCode, dialect: Dialect) -> StatusCode {
     match (code, code.retry()) {
         (RefusalCode::UpstreamUnavailable, _) if matches!(dialect, Dialect::Plain) => StatusCode::BAD_GATEWAY,
         (RefusalCode::UpstreamTimeout, _) if matches!(dialect, Dialect::Plain) => StatusCode::GATEWAY_TIMEOUT,
+        (RefusalCode::ProxyAuthentication, _) => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
         (_, Retry::Later) => StatusCode::SERVICE_UNAVAILABLE,
         (RefusalCode::RequestMalformed | RefusalCode::NotSupported, _) => StatusCode::BAD_REQUEST,
         (RefusalCode::RequestTooLarge, _) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -118,6 +123,9 @@ const fn error_code(code: RefusalCode, dialect: Dialect) -> &'static str {
         | C::NotGranted
         | C::ConditionUnmet
         | C::PlaceholderAstray
+        | C::EgressDenied
+        | C::InterceptionRejected
+        | C::ProxyAuthentication
         | C::ExchangeRefused => ["AccessDenied", "AccessDenied", "UnauthorizedOperation", "AccessDeniedException"],
         C::PlaceholderUnknown => {
             ["InvalidAccessKeyId", "InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException"]

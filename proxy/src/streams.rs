@@ -1,7 +1,6 @@
 //! Requests of one connection, many at a time (HTTP/2).
 
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +20,7 @@ use tokio::time::{Instant, interval_at};
 use crate::answer::AnswerBody;
 use crate::app::App;
 use crate::arriving::{ArrivalError, Arriving};
+use crate::client::Client;
 use crate::connection::Way;
 use crate::head::MAX_HEAD;
 use crate::interim::Mouth;
@@ -46,7 +46,7 @@ const MAX_WAITING: usize = 128 * 1024;
 const MAX_ABANDONED: usize = 500;
 
 /// Serves requests until either side has had enough.
-pub(crate) async fn serve<I, L>(io: I, (app, peer): (Arc<App<L>>, IpAddr), way: Way)
+pub(crate) async fn serve<I, L>(io: I, (app, client): (Arc<App<L>>, Client), way: Way)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     L: Lessor,
@@ -59,7 +59,7 @@ where
         .max_send_buffer_size(MAX_WAITING)
         .handshake::<_, Bytes>(io);
     let ended = match tokio::time::timeout(app.patience().head, handshake).await {
-        Ok(Ok(connection)) => Serving::new(app, peer, way).run(connection).await,
+        Ok(Ok(connection)) => Serving::new(app, client, way).run(connection).await,
         Ok(Err(error)) => Err(error),
         Err(_) => return tracing::debug!("an HTTP/2 connection of a program did not begin in time"),
     };
@@ -84,8 +84,8 @@ struct Tally {
 }
 
 impl<L: Lessor> Serving<L> {
-    fn new(app: Arc<App<L>>, peer: IpAddr, way: Way) -> Self {
-        let conversation = Arc::new(Conversation::new(app.clone(), peer, way, Arc::default()));
+    fn new(app: Arc<App<L>>, client: Client, way: Way) -> Self {
+        let conversation = Arc::new(Conversation::new(app.clone(), client, way, Arc::default()));
         Self { app, conversation, tally: Arc::default() }
     }
 

@@ -96,10 +96,12 @@ pub(crate) fn answer(
 /// What a destination that cannot be reached means.
 pub(crate) fn unreachable(error: &DialError) -> Refusal {
     let code = match error {
+        DialError::Barred(barred) => return Refusal::from(barred),
         DialError::Late(..) => RefusalCode::UpstreamTimeout,
         DialError::Loop(_) | DialError::Name(_) => RefusalCode::RequestMalformed,
         DialError::Resolve(..)
         | DialError::Connect(..)
+        | DialError::Via(..)
         | DialError::Tls(..)
         | DialError::Http(..)
         | DialError::Http2(..) => RefusalCode::UpstreamUnavailable,

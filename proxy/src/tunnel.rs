@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
-use tokio::net::TcpStream;
 
 use crate::silence::Silence;
 
@@ -22,9 +21,10 @@ pub(crate) struct Carried {
 
 /// Carries bytes until both sides have ended (each may end its own direction first), or until both have been silent for
 /// `idle`.
-pub(crate) async fn carry<P>(program: &mut P, destination: TcpStream, idle: Duration) -> io::Result<Carried>
+pub(crate) async fn carry<P, D>(program: &mut P, destination: D, idle: Duration) -> io::Result<Carried>
 where
     P: AsyncRead + AsyncWrite + Unpin,
+    D: AsyncRead + AsyncWrite + Unpin,
 {
     let mut destination = Watched { io: destination, silence: Silence::default(), idle };
     let (up, down) = copy_bidirectional_with_sizes(program, &mut destination, BUFFER, BUFFER).await?;
@@ -32,13 +32,13 @@ where
 }
 
 /// The destination's side. Every byte of either direction passes here, so one timer watches both.
-struct Watched {
-    io: TcpStream,
+struct Watched<D> {
+    io: D,
     silence: Silence,
     idle: Duration,
 }
 
-impl AsyncRead for Watched {
+impl<D: AsyncRead + Unpin> AsyncRead for Watched<D> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.io).poll_read(cx, buf);
         if read.is_ready() {
@@ -51,7 +51,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<D: AsyncWrite + Unpin> AsyncWrite for Watched<D> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.silence.broken();
         Pin::new(&mut self.io).poll_write(cx, buf)
@@ -69,7 +69,7 @@ impl AsyncWrite for Watched {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 

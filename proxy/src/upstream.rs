@@ -2,12 +2,14 @@
 //! many.
 
 mod dial;
+mod dialled;
 mod hub;
 mod lane;
 mod line;
 mod pool;
 mod slot;
 mod trunk;
+mod via;
 mod wire;
 
 pub(crate) use dial::{DialError, Dialer, Outbound};
@@ -16,6 +18,7 @@ pub(crate) use lane::Lane;
 pub(crate) use line::Line;
 pub(crate) use pool::Pool;
 pub(crate) use slot::Slot;
+pub(crate) use via::Via;
 
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -19,4 +19,4 @@ pub use http::{HEAD_TIMEOUT, router};
 pub use listen::{Accepted, BindError, Listener};
 pub use shutdown::{Drained, Hangups, Shutdown, signals};
 pub use telemetry::{InvalidFilter, Log, LogFormat, telemetry};
-pub use tls::{TlsError, server_config};
+pub use tls::{TlsError, server_config, server_config_with_clients};

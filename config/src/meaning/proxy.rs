@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::check::Check;
+use super::ways;
 use crate::at::At;
 use crate::defaults;
 use crate::finding::Code;
@@ -40,6 +41,7 @@ pub(super) fn proxy(check: &mut Check<'_>, raw: Option<&At<raw::Proxy>>) -> Opti
     let ca = ca(check, raw.ca.as_ref());
     let roots = raw.upstream.as_ref().and_then(At::get).and_then(|upstream| upstream.ca_file.as_ref());
     let upstream_roots = roots.map(|roots| check.path(roots));
+    let ways = ways::ways(check, raw);
     let limits = limits(check, raw.limits.as_ref());
     Some(ProxySettings {
         listen: listen?,
@@ -51,20 +53,14 @@ pub(super) fn proxy(check: &mut Check<'_>, raw: Option<&At<raw::Proxy>>) -> Opti
             Some(roots) => Some(roots?),
             None => None,
         },
+        ways: ways?,
         limits: limits?,
     })
 }
 
 fn listen(check: &mut Check<'_>, raw: &raw::Proxy) -> Option<SocketAddr> {
     let allowed = raw.allow_remote.as_ref().and_then(At::get) == Some(&true);
-    check.or_default(raw.listen.as_ref(), defaults::PROXY_LISTEN, |text| {
-        let address = address::socket(text)?;
-        if allowed || address.ip().to_canonical().is_loopback() {
-            return Ok(address);
-        }
-        Err(Wrong::new(Code::Unsafe, format!("other machines can reach {address}, and use what is granted here"))
-            .help(format!("write 127.0.0.1:{}, or `allow_remote: true` if that is meant", address.port())))
-    })
+    check.or_default(raw.listen.as_ref(), defaults::PROXY_LISTEN, |text| address::local_socket(text, allowed))
 }
 
 fn ca(check: &mut Check<'_>, at: Option<&At<raw::Ca>>) -> Option<CaSettings> {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Period, Reference, Size};
+use super::{Egress, Period, Reference, Shared, Size, Transparent, Upstream};
 use crate::at::At;
 use crate::defaults;
 
@@ -26,8 +26,14 @@ pub(crate) struct Proxy {
     pub(crate) token_file: Option<At<String>>,
     /// Its certificate authority. If it is not written: made at the start, and kept in memory.
     pub(crate) ca: Option<At<Ca>>,
-    /// How it reaches clouds.
+    /// How it reaches destinations.
     pub(crate) upstream: Option<At<Upstream>>,
+    /// Where connections may go that are no calls to a cloud.
+    pub(crate) egress: Option<At<Egress>>,
+    /// For connections that the kernel redirects.
+    pub(crate) transparent: Option<At<Transparent>>,
+    /// For several apps that share it.
+    pub(crate) shared: Option<At<Shared>>,
     /// What is enough.
     pub(crate) limits: Option<At<Limits>>,
 }
@@ -43,14 +49,6 @@ pub(crate) struct Ca {
     pub(crate) certificate: Option<At<String>>,
     /// Its key, PEM (PKCS#8).
     pub(crate) key: Option<At<Reference>>,
-}
-
-/// How clouds are reached.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct Upstream {
-    /// A PEM file with roots to trust besides the system's.
-    pub(crate) ca_file: Option<At<String>>,
 }
 
 /// What is enough: every wait, queue and body has an end.

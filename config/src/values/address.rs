@@ -19,6 +19,16 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, Wrong> {
     })
 }
 
+/// An address to listen on that only this machine reaches, unless others are `allowed` to.
+pub(crate) fn local_socket(text: &str, allowed: bool) -> Result<SocketAddr, Wrong> {
+    let address = socket(text)?;
+    if allowed || address.ip().to_canonical().is_loopback() {
+        return Ok(address);
+    }
+    Err(Wrong::new(Code::Unsafe, format!("other machines can reach {address}, and use what is granted here"))
+        .help(format!("write 127.0.0.1:{}, or `allow_remote: true` if that is meant", address.port())))
+}
+
 /// A network in CIDR notation, or one address.
 pub(crate) fn network(text: &str) -> Result<IpNet, Wrong> {
     if let Ok(address) = text.parse::<IpAddr>() {
@@ -72,6 +82,21 @@ pub(crate) fn origin(text: &str) -> Result<Url, Wrong> {
     }
     Err(Wrong::value(format!("{} has a path", shown(text)))
         .help("write only scheme, host and port: the path is the call's own"))
+}
+
+/// A URL of a proxy, without a path. It carries what is encrypted already, so it may be spoken to in clear text.
+pub(crate) fn proxy(text: &str) -> Result<Url, Wrong> {
+    let wrong = |message: &str| Wrong::value(format!("{} {message}", shown(text))).help("write http://host:port");
+    let url = Url::parse(text).map_err(|_| wrong("is no URL"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Wrong::new(Code::LiteralSecret, "a URL here has no user and no password")
+            .help("write them as `credentials`"));
+    }
+    match (url.scheme(), url.path(), url.query(), url.fragment()) {
+        ("http" | "https", "/", None, None) if url.has_host() => Ok(url),
+        ("http" | "https", ..) => Err(wrong("has more than scheme, host and port")),
+        _ => Err(wrong("is neither http nor https")),
+    }
 }
 
 /// A pattern of host names.

@@ -182,6 +182,62 @@ fn endpoints_keep_their_order_and_the_first_that_matches_counts() {
 }
 
 #[test]
+fn egress_is_a_tunnel_to_everywhere_unless_it_is_written_otherwise() {
+    let egress = settings(&smallest("")).proxy.ways.egress;
+    assert_eq!(egress.otherwise, config::Otherwise::Tunnel);
+    assert!(!egress.allow.have_name("a.test", 1) && !egress.deny.have_name("a.test", 1));
+    let full = full();
+    let egress = &full.proxy.ways.egress;
+    assert_eq!(egress.otherwise, config::Otherwise::Deny);
+    assert!(egress.allow.have_name("www.acme.dev", 443) && egress.deny.have_name("mail.acme.dev", 25));
+    assert!(full.proxy.ways.allowed_addresses.contain("127.0.0.1".parse().expect("an address")));
+    assert!(full.endpoints.leave_alone("s3.us-gov-west-1.amazonaws.com", 443));
+    assert_eq!(
+        codes(&smallest("proxy: {egress: {default: block, allow: [\"10.*\"], deny: [\"a.test:0\"]}}\n")),
+        [Code::BadValue; 3]
+    );
+}
+
+#[test]
+fn proxy_upstream_is_a_url_without_secrets_and_what_is_reached_without_it() {
+    let via = full().proxy.ways.via.expect("a proxy upstream");
+    assert_eq!((via.url.as_str(), via.credentials.is_some()), ("http://proxy.acme.dev:3128/", false));
+    assert!(via.past.have_name("db.acme.dev", 5432) && !via.past.have_name("acme.test", 443));
+    let of = |url: &str| codes(&smallest(&format!("proxy: {{upstream: {{proxy: {{url: \"{url}\"}}}}}}\n")));
+    assert_eq!(of("http://user:hunter2@proxy.acme.dev:3128"), [Code::LiteralSecret]);
+    for url in ["proxy.acme.dev:3128", "socks5://proxy.acme.dev", "http://proxy.acme.dev/path", "http://"] {
+        assert_eq!(of(url), [Code::BadValue], "{url}");
+    }
+}
+
+#[test]
+fn shared_proxy_knows_its_apps_and_keeps_their_credentials_from_the_network() {
+    let full = full();
+    let shared = full.proxy.ways.shared.as_ref().expect("a shared proxy");
+    let names: Vec<_> =
+        shared.apps.iter().map(|app| (app.name.as_str(), app.credential_hash.map(|hash| hash[1]))).collect();
+    assert_eq!(names, [("billing", None), ("reports", Some(0x23))]);
+    assert_eq!(full.proxy.ways.transparent.len(), 2);
+    let of = |yaml: &str| codes(&smallest(&format!("proxy: {{shared: {{{yaml}}}}}\n")));
+    assert_eq!(of("listen: \"127.0.0.1:1\""), [Code::Contradiction]);
+    assert_eq!(of("listen: \"0.0.0.0:1\", tokens: true"), [Code::Unsafe]);
+    assert_eq!(of("listen: \"0.0.0.0:1\", tokens: true, clear_text: true"), []);
+    assert_eq!(of("listen: \"127.0.0.1:1\", tokens: true, client_ca_file: a"), [Code::Contradiction]);
+    assert_eq!(
+        of("listen: \"127.0.0.1:1\", apps: {token: {token_file: t, credential_hash: \"sha256:00\"}}"),
+        [Code::BadName, Code::BadValue]
+    );
+    assert_eq!(of("listen: \"127.0.0.1:1\", apps: {a: {token_file: t}}"), [Code::Contradiction]);
+    assert_eq!(of("listen: \"127.0.0.1:1\", apps: {a: {token_file: t, certificate: a.test}}"), [Code::Contradiction]);
+    let twice = "listen: \"127.0.0.1:1\", tls: {certificate: c, key: k}, client_ca_file: a, \
+                 apps: {a: {token_file: t, certificate: x.test}, b: {token_file: t, certificate: x.test}}";
+    assert_eq!(of(twice), [Code::Duplicate]);
+    assert_eq!(codes(&smallest("proxy: {transparent: {listen: []}}\n")), [Code::BadValue]);
+    assert_eq!(codes(&smallest("proxy: {transparent: {listen: [\"0.0.0.0:1\"]}}\n")), [Code::Unsafe]);
+    assert_eq!(codes(&smallest("proxy: {allow_remote: true, transparent: {listen: [\"0.0.0.0:1\"]}}\n")), []);
+}
+
+#[test]
 fn other_machines_reach_the_proxy_only_if_that_is_written_twice() {
     assert_eq!(codes(&smallest("proxy: {listen: \"0.0.0.0:1\"}\n")), [Code::Unsafe]);
     assert_eq!(codes(&smallest("proxy: {listen: \"[::]:1\", allow_remote: false}\n")), [Code::Unsafe]);

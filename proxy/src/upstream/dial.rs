@@ -9,16 +9,21 @@ use bytes::BytesMut;
 use ca::Bundle;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use http::Request;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use super::dialled::Dialled as Recent;
 use super::line::Line;
+use super::via::{Via, ViaError};
 use super::wire::{Io, Wire};
 use crate::ahead::Ahead;
 use crate::destination::{Destination, Scheme};
+use crate::egress::{Barred, Egress};
+use crate::pipe::Pipe;
 use crate::protocol::Protocol;
 
 /// How long one address may take before the next is tried beside it (RFC 8305 §5).
@@ -26,6 +31,9 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// Addresses tried. AWS's names have up to eight.
 const MAX_ADDRESSES: usize = 8;
+
+/// Addresses of a name that are looked at.
+const MAX_FOUND: usize = 64;
 
 /// TLS sessions remembered for resumption, one or two per host.
 const SESSIONS: usize = 256;
@@ -36,6 +44,11 @@ pub(crate) struct Dialer {
     pub(crate) tls: Outbound,
     /// Ourselves: a request to the sidecar through the sidecar would go round for ever.
     pub(crate) own: SocketAddr,
+    pub(crate) egress: Arc<Egress>,
+    /// The proxy upstream, if there is one.
+    pub(crate) via: Option<Arc<Via>>,
+    /// What was dialled just now, if connections are redirected here.
+    pub(crate) dialled: Option<Arc<Recent>>,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
 }
@@ -63,12 +76,18 @@ pub(crate) enum DialError {
     /// The name has no address.
     #[error("the name of {0} cannot be resolved")]
     Resolve(Destination, #[source] io::Error),
+    /// It must not be reached.
+    #[error(transparent)]
+    Barred(#[from] Barred),
     /// It is the sidecar itself.
     #[error("{0} is this proxy itself")]
     Loop(Destination),
     /// No address took the connection.
     #[error("{0} cannot be reached")]
     Connect(Destination, #[source] io::Error),
+    /// The proxy upstream does not lead there.
+    #[error("{0} cannot be reached through the proxy {1}")]
+    Via(Destination, Destination, #[source] ViaError),
     /// It took too long.
     #[error("no connection to {0} within {1:?}")]
     Late(Destination, Duration),
@@ -87,6 +106,18 @@ pub(crate) enum DialError {
 }
 
 impl Dialer {
+    /// Whether a connection with these ends is one that was dialled here.
+    pub(crate) fn has_dialled(&self, from: SocketAddr, to: SocketAddr) -> bool {
+        self.dialled.as_ref().is_some_and(|dialled| dialled.contains(from, to))
+    }
+
+    /// Words a request for the way that it will take to `origin`.
+    pub(crate) fn address<B>(&self, request: &mut Request<B>, origin: &Destination) {
+        if let Some(via) = &self.via {
+            via.address(request, origin);
+        }
+    }
+
     /// A connection that speaks HTTP/1.1.
     pub(crate) async fn line(&self, origin: &Destination) -> Result<Box<Line>, DialError> {
         let (wire, _) = self.in_time(origin, self.wire(origin, Protocol::Http1)).await?;
@@ -105,9 +136,9 @@ impl Dialer {
         }
     }
 
-    /// A connection that nothing is spoken on yet, for a tunnel.
-    pub(crate) async fn tcp(&self, origin: &Destination) -> Result<TcpStream, DialError> {
-        self.in_time(origin, self.connect(origin)).await
+    /// A connection for a tunnel, and what the destination has said on it already.
+    pub(crate) async fn pipe(&self, origin: &Destination) -> Result<(Pipe, BytesMut), DialError> {
+        self.in_time(origin, self.connect(origin, Protocol::Http1)).await
     }
 
     async fn in_time<T>(
@@ -121,13 +152,13 @@ impl Dialer {
 
     /// The bytes to `origin`, and what is to be spoken on them; `wanted` is the newest that may be.
     async fn wire(&self, origin: &Destination, wanted: Protocol) -> Result<(Wire, Protocol), DialError> {
-        let tcp = self.connect(origin).await?;
+        let (pipe, held) = self.connect(origin, wanted).await?;
         let (io, spoken) = match origin.scheme {
-            Scheme::Http => (Io::Clear(tcp), wanted),
+            Scheme::Http => (Io::Clear(pipe), wanted),
             Scheme::Https => {
                 let name = ServerName::try_from(origin.host.to_string());
                 let name = name.map_err(|_| DialError::Name(origin.clone()))?;
-                let tls = self.tls.offering(wanted).connect(name, Ahead::new(tcp, BytesMut::new())).await;
+                let tls = self.tls.offering(wanted).connect(name, Ahead::new(pipe, held)).await;
                 let tls = tls.map_err(|error| DialError::Tls(origin.clone(), error))?;
                 let spoken = Protocol::agreed(tls.get_ref().1.alpn_protocol());
                 (Io::Tls(Box::new(tls)), spoken)
@@ -136,20 +167,50 @@ impl Dialer {
         Ok((Wire::new(io, self.idle_timeout), spoken))
     }
 
-    async fn connect(&self, origin: &Destination) -> Result<TcpStream, DialError> {
-        let found = lookup_host((&*origin.host, origin.port)).await;
-        let found = found.map_err(|error| DialError::Resolve(origin.clone(), error))?;
-        let addresses: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
+    /// A connection on which the destination is at the other end, by itself or through the proxy upstream; `wanted` is
+    /// what may be spoken in clear text.
+    async fn connect(&self, origin: &Destination, wanted: Protocol) -> Result<(Pipe, BytesMut), DialError> {
+        let Some(via) = self.via.as_ref().filter(|via| via.takes(origin)) else {
+            let tcp = self.tcp(origin, self.addresses(origin).await?).await?;
+            return Ok((Pipe::Clear(tcp), BytesMut::new()));
+        };
+        self.egress.admit_unseen(origin)?;
+        let tcp = self.tcp(&via.proxy, look_up(&via.proxy).await?.collect()).await?;
+        via.lead(tcp, (origin, wanted)).await.map_err(|error| DialError::Via(origin.clone(), via.proxy.clone(), error))
+    }
+
+    async fn tcp(&self, origin: &Destination, addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
         if addresses.iter().any(|address| self.is_own(*address)) {
             return Err(DialError::Loop(origin.clone()));
         }
         let failed = |error| DialError::Connect(origin.clone(), error);
-        let tcp = first_of(addresses).await.map_err(failed)?;
+        let tcp = first_of(in_turns(addresses)).await.map_err(failed)?;
         if self.is_own_host(&tcp).map_err(failed)? {
             return Err(DialError::Loop(origin.clone()));
         }
         tcp.set_nodelay(true).map_err(failed)?;
+        if let Some(dialled) = &self.dialled {
+            dialled.note(tcp.local_addr().map_err(failed)?, tcp.peer_addr().map_err(failed)?);
+        }
         Ok(tcp)
+    }
+
+    /// Where the host is just now: what is dialled is what was checked, so that no second answer can lead elsewhere.
+    async fn addresses(&self, origin: &Destination) -> Result<Vec<SocketAddr>, DialError> {
+        if let Ok(address) = origin.host.parse() {
+            return Ok(vec![SocketAddr::new(address, origin.port)]);
+        }
+        let (mut admitted, mut barred) = (Vec::new(), None);
+        for address in look_up(origin).await? {
+            match self.egress.admit_address(origin, address.ip()) {
+                Ok(()) => admitted.push(address),
+                Err(because) => barred = Some(because),
+            }
+        }
+        match barred {
+            Some(barred) if admitted.is_empty() => Err(barred.into()),
+            Some(_) | None => Ok(admitted),
+        }
     }
 
     /// `::ffff:127.0.0.1` is `127.0.0.1` to the kernel.
@@ -174,6 +235,29 @@ impl std::fmt::Debug for Dialer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dialer").field("own", &self.own).finish_non_exhaustive()
     }
+}
+
+/// The addresses of a name, as the system's resolver puts them in order.
+async fn look_up(origin: &Destination) -> Result<impl Iterator<Item = SocketAddr> + use<>, DialError> {
+    let found = lookup_host((&*origin.host, origin.port)).await;
+    let found: Vec<_> = found.map_err(|error| DialError::Resolve(origin.clone(), error))?.take(MAX_FOUND).collect();
+    Ok(found.into_iter())
+}
+
+/// Both families in turns, the one first that the resolver prefers (RFC 8305 §4): where one of them leads nowhere, only
+/// every other attempt is lost.
+fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (one, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv4() == first);
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut turns: Vec<SocketAddr> = std::iter::from_fn(|| match (one.next(), other.next()) {
+        (None, None) => None,
+        (a, b) => Some(a.into_iter().chain(b)),
+    })
+    .flatten()
+    .collect();
+    turns.truncate(MAX_ADDRESSES);
+    turns
 }
 
 /// The first address that takes the connection; the next is tried when one fails or takes long.
@@ -208,6 +292,11 @@ impl Outbound {
         Ok(Self { http1: offering(&[Protocol::Http1]), either: offering(&[Protocol::Http2, Protocol::Http1]) })
     }
 
+    /// For what speaks HTTP/1.1 whatever happens.
+    pub(crate) const fn http1(&self) -> &TlsConnector {
+        &self.http1
+    }
+
     const fn offering(&self, newest: Protocol) -> &TlsConnector {
         match newest {
             Protocol::Http1 => &self.http1,
@@ -240,11 +329,39 @@ mod tests {
         let dialer = |own: &str, port: u16| Dialer {
             tls: Outbound::new(&Bundle::default()).unwrap(),
             own: SocketAddr::new(own.parse().unwrap(), port),
+            egress: Arc::default(),
+            via: None,
+            dialled: None,
             connect_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(1),
         };
         assert!(dialer("0.0.0.0", port).is_own_host(&tcp).unwrap());
         assert!(!dialer("0.0.0.0", port - 1).is_own_host(&tcp).unwrap());
         assert!(!dialer("127.0.0.2", port).is_own_host(&tcp).unwrap(), "a neighbour on another address");
+    }
+
+    #[test]
+    fn families_take_turns_and_the_preferred_one_begins() {
+        let turns = |list: &[&str]| {
+            let addresses = list.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 1)).collect();
+            in_turns(addresses).iter().map(|address| address.ip().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            turns(&["::1", "::2", "::3", "10.0.0.1", "10.0.0.2"]),
+            ["::1", "10.0.0.1", "::2", "10.0.0.2", "::3"]
+        );
+        assert_eq!(turns(&["10.0.0.1", "::1", "10.0.0.2"]), ["10.0.0.1", "::1", "10.0.0.2"]);
+        assert_eq!(turns(&["::1"; 70]).len(), MAX_ADDRESSES);
+        assert!(turns(&[]).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn address_that_answers_is_not_kept_waiting_by_one_that_does_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        // RFC 5737: documentation addresses lead nowhere, or are refused at once.
+        let silent = "192.0.2.1:443".parse().unwrap();
+        let tcp = first_of(vec![silent, good]).await.unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), good);
     }
 }

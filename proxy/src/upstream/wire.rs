@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::ahead::Ahead;
+use crate::pipe::Pipe;
 use crate::silence::Silence;
 
 /// A connection to a destination. While a request is under way on it, neither direction may be silent for longer than
@@ -23,8 +23,8 @@ pub(crate) struct Wire {
 
 #[derive(Debug)]
 pub(crate) enum Io {
-    Clear(TcpStream),
-    Tls(Box<TlsStream<Ahead<TcpStream>>>),
+    Clear(Pipe),
+    Tls(Box<TlsStream<Ahead<Pipe>>>),
 }
 
 impl Wire {

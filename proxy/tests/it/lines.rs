@@ -85,7 +85,7 @@ async fn destination_that_cannot_be_reached_is_a_refusal_in_the_words_of_the_ser
 }
 
 /// A mirror behind TLS, and the file with the root that vouches for it.
-async fn tls_mirror(directory: &TempDir) -> (Mirror, PathBuf) {
+pub(crate) async fn tls_mirror(directory: &TempDir) -> (Mirror, PathBuf) {
     let (tls, path) = localhost(directory, &[b"http/1.1"]);
     (Mirror::with_tls(tls.by_name().clone()).await, path)
 }

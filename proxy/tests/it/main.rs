@@ -4,14 +4,19 @@
 
 mod bodies;
 mod calls;
+mod chain;
 mod destination;
+mod egress;
 mod events;
 mod http2;
 mod lines;
 mod passing;
+mod pinning;
 mod program;
 mod records;
 mod refusals;
+mod shared;
 mod smuggling;
+mod socks;
 mod stage;
 mod tunnels;

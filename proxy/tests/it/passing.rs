@@ -1,9 +1,10 @@
 //! What goes through as it is.
 
 use access::Outcome;
+use tokio::io::AsyncWriteExt;
 
-use crate::destination::Mirror;
-use crate::program::{S3, ask};
+use crate::destination::{Mirror, Scripted};
+use crate::program::{S3, Signed, ask, head};
 use crate::stage::Stage;
 
 #[tokio::test]
@@ -49,4 +50,19 @@ async fn request_to_somewhere_else_is_passed_on_and_counted_but_not_recorded() {
     // The next record is of the next call: of this one there is none.
     ask(&stage, &format!("GET http://{S3}/public HTTP/1.1\r\nHost: {S3}\r\n\r\n")).await;
     assert_eq!(stage.record().await.call.unwrap().host, S3);
+}
+
+#[tokio::test]
+async fn intercepted_host_does_not_lead_its_programs_past_the_proxy() {
+    let mut aws = Scripted::new().await;
+    let stage = Stage::new(aws.address).await;
+    let answering = tokio::spawn(async move {
+        let mut io = aws.connection().await;
+        head(&mut io).await;
+        let answer = "HTTP/1.1 200 OK\r\nAlt-Svc: h3=\":443\"; ma=86400\r\nX-Kept: 1\r\nContent-Length: 0\r\n\r\n";
+        io.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let answer = ask(&stage, &Signed::get(&stage, "/x").absolute_head()).await;
+    assert_eq!((answer.header("alt-svc"), answer.header("x-kept")), (None, Some("1")), "{answer:?}");
+    answering.await.unwrap();
 }

@@ -197,6 +197,15 @@ pub(crate) async fn tls_offering(
     alpn: &[&[u8]],
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let io = connect(stage, authority).await;
+    inside(stage, io, (name, alpn)).await
+}
+
+/// The same on a connection that leads there already.
+pub(crate) async fn over_tls(stage: &Stage, io: TcpStream, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    inside(stage, io, (name, &[])).await
+}
+
+async fn inside(stage: &Stage, io: TcpStream, (name, alpn): (&str, &[&[u8]])) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_file(stage.directory.path().join("run/ca.pem")).unwrap();
     roots.add(root).unwrap();

@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access::{
-    Assurance, AwsCredential, Call, Caller, Clock, Cloud, Context, Credential, Grant, GrantName, Lease, LeaseId,
-    Outcome, Pattern, Record, Refusal, Rules, Secret, SourceName, Target, TargetName, Who, decide,
+    Assurance, AwsCredential, Call, Caller, Clock, Cloud, Context, Credential, Evidence, Grant, GrantName, Lease,
+    LeaseId, Outcome, Pattern, Record, Refusal, RefusalCode, Rules, Secret, SourceName, Target, TargetName, Who,
+    decide,
 };
-use config::{BrokerSettings, CaSettings, Endpoints, Limits, ProxySettings, Settings};
+use config::{BrokerSettings, CaSettings, Endpoints, Limits, ProxySettings, Settings, Surroundings, Ways};
 use jiff::{SignedDuration, Timestamp};
 use lease::{Ask, Leases, Lessor, ReportError};
 use proxy::{Metrics, Parts, Proxy};
@@ -29,6 +30,7 @@ pub(crate) fn noon() -> Timestamp {
 
 pub(crate) struct Stage {
     pub(crate) proxy: SocketAddr,
+    pub(crate) shared: Option<SocketAddr>,
     pub(crate) lessor: Arc<StubLessor>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) environment: Vec<(String, String)>,
@@ -43,6 +45,7 @@ pub(crate) struct Wish {
     pub(crate) endpoints: Vec<(&'static str, String)>,
     pub(crate) limits: Limits,
     pub(crate) upstream_roots: Option<PathBuf>,
+    pub(crate) ways: Ways,
 }
 
 impl Wish {
@@ -60,6 +63,7 @@ impl Wish {
                 grace: seconds(5),
             },
             upstream_roots: None,
+            ways: Ways::default(),
         }
     }
 }
@@ -86,9 +90,10 @@ impl Stage {
         };
         let proxy = Proxy::bind(&settings, parts).await.unwrap();
         let (address, metrics) = (proxy.local_addr(), proxy.metrics());
+        let shared = proxy.shared_addr();
         let environment = proxy.environment().to_vec();
         let running = tokio::spawn(proxy.run());
-        Self { proxy: address, lessor, metrics, environment, shutdown, running, token, directory }
+        Self { proxy: address, shared, lessor, metrics, environment, shutdown, running, token, directory }
     }
 
     /// The default target's placeholder, as programs get it.
@@ -129,6 +134,7 @@ fn settings(directory: &TempDir, token_file: PathBuf, wish: Wish) -> Settings {
             default_target: None,
             ca: CaSettings::Ephemeral { lifetime: SignedDuration::from_hours(1) },
             upstream_roots: wish.upstream_roots,
+            ways: wish.ways,
             limits: wish.limits,
         },
         broker: BrokerSettings {
@@ -143,6 +149,18 @@ fn settings(directory: &TempDir, token_file: PathBuf, wish: Wish) -> Settings {
         },
         telemetry: config::TelemetrySettings::default(),
     }
+}
+
+/// What stands under `proxy` in a config, as the ways that it means.
+pub(crate) fn ways(yaml: &str) -> Ways {
+    let text = format!("version: 1\nrealm: a\nproxy: {{{yaml}}}\nbroker: {{issuer: \"https://b.test\"}}\n");
+    let nothing = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+    let surroundings = Surroundings {
+        directory: Path::new("/"),
+        env: &|name| (name == "UPSTREAM").then(|| "us:hunter2".to_owned()),
+        read: &nothing,
+    };
+    config::parse("test", text.as_bytes(), &surroundings).into_result().unwrap().proxy.ways
 }
 
 pub(crate) fn rules() -> Rules {
@@ -185,6 +203,13 @@ impl Lessor for StubLessor {
             return Err(refusal);
         }
         Ok(lease(&ask.target, &ask.call))
+    }
+
+    async fn recognise(&self, evidence: Arc<Evidence>) -> Result<(), Refusal> {
+        match evidence.expose().starts_with("forged.") {
+            true => Err(Refusal::new(RefusalCode::EvidenceInvalid, "nobody has signed this token")),
+            false => Ok(()),
+        }
     }
 
     async fn report(&self, records: Vec<Record>) -> Result<(), ReportError> {

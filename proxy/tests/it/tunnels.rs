@@ -17,10 +17,10 @@ async fn stage() -> (Mirror, Scripted, Stage) {
 async fn bytes_go_both_ways_untouched_and_are_counted() {
     let (_mirror, mut destination, stage) = stage().await;
     let mut io = connect(&stage, &destination.address.to_string()).await;
-    let hello = [22, 3, 1, 0, 2, 1, 0];
+    let hello = [22, 3, 1, 0, 4, 2, 0, 0, 0];
     io.write_all(&hello).await.unwrap();
     let mut theirs = destination.connection().await;
-    let mut heard = [0; 7];
+    let mut heard = [0; 9];
     theirs.read_exact(&mut heard).await.unwrap();
     assert_eq!(heard, hello, "a handshake with somewhere else is not ours");
     theirs.write_all(b"answer").await.unwrap();
@@ -32,7 +32,7 @@ async fn bytes_go_both_ways_untouched_and_are_counted() {
     while stage.metrics.bytes_down.value() < 6 {
         tokio::task::yield_now().await;
     }
-    assert_eq!((stage.metrics.tunnels.value(), stage.metrics.bytes_up.value()), (1, 7));
+    assert_eq!((stage.metrics.tunnels.value(), stage.metrics.bytes_up.value()), (1, 9));
 }
 
 #[tokio::test]

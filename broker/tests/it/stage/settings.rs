@@ -100,6 +100,7 @@ fn proxy(home: &Path) -> ProxySettings {
         default_target: None,
         ca: CaSettings::Ephemeral { lifetime: HOUR },
         upstream_roots: None,
+        ways: config::Ways::default(),
         limits: Limits {
             connections: 1,
             held_body_bytes: 1,

@@ -129,11 +129,11 @@ where
 
 /// What a server on localhost presents, and the file with the root that vouches for it.
 pub(crate) fn localhost(directory: &TempDir, alpn: &[&[u8]]) -> (ServerTls, PathBuf) {
-    let localhost = Host::parse("localhost").unwrap();
+    let hosts = ["localhost", "amazonaws.com"].map(|host| Host::parse(host).unwrap());
     // The proxy trusts by the machine's clock here, as it must towards real destinations.
     #[expect(clippy::disallowed_methods, reason = "rustls checks certificates by the real time")]
     let now = Timestamp::now();
-    let root = Root::generate(&Scope::of([localhost]).unwrap(), now, SignedDuration::from_hours(1)).unwrap();
+    let root = Root::generate(&Scope::of(hosts).unwrap(), now, SignedDuration::from_hours(1)).unwrap();
     let path = directory.path().join("roots.pem");
     std::fs::write(&path, root.pem()).unwrap();
     let leaves = Leaves::new(Mint::new(root).unwrap(), Arc::new(move || now));

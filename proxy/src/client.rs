@@ -1,0 +1,57 @@
+//! Who is at the other end of a program's connection.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use access::{Evidence, Refusal, RefusalCode};
+use tokio::net::TcpStream;
+
+use crate::identify::TokenFile;
+use crate::shared::KnownApp;
+
+/// Where a connection comes from, and what it has shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) address: IpAddr,
+    /// Whether it is on this machine (in this network namespace), so that it reaches our loopback without us.
+    pub(crate) is_near: bool,
+    pub(crate) shown: Shown,
+}
+
+/// What a client has shown of who it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Shown {
+    /// Nothing, and it need not: whoever reaches that listener is the program beside us.
+    Beside,
+    /// Nothing yet, and it must.
+    Nothing,
+    /// That it is an app that we know.
+    App(Arc<KnownApp>),
+    /// A token of its own, which is good.
+    Token(Arc<Evidence>),
+}
+
+impl Client {
+    /// The other end of `stream`, which connected from `address`.
+    pub(crate) fn of(stream: &TcpStream, address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let is_own = |here: SocketAddr| here.ip().to_canonical() == address;
+        let is_near = address.is_loopback() || stream.local_addr().is_ok_and(is_own);
+        Self { address, is_near, shown: Shown::Beside }
+    }
+
+    /// The same, having shown something.
+    pub(crate) fn having_shown(self, shown: Shown) -> Self {
+        Self { shown, ..self }
+    }
+
+    /// What speaks for it towards the lessor; `beside` is the token of the program beside us.
+    pub(crate) fn evidence(&self, beside: &TokenFile) -> Result<Arc<Evidence>, Refusal> {
+        match &self.shown {
+            Shown::Beside => beside.evidence(),
+            Shown::App(app) => app.token.evidence(),
+            Shown::Token(evidence) => Ok(evidence.clone()),
+            Shown::Nothing => Err(Refusal::new(RefusalCode::ProxyAuthentication, "nobody knows who this is from")),
+        }
+    }
+}
