@@ -171,14 +171,16 @@ fn requests_without_a_signature_are_told_by_their_host() {
 
 #[test]
 fn presigned_and_asymmetric_requests_are_recognised() {
-    let credential = "X-Amz-Credential=AKIA%2F20260705%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Signature=0&X-Amz-Algorithm=AWS4-HMAC-SHA256";
-    let presigned = Sent::new("GET", &format!("https://b.s3.amazonaws.com/k?{credential}"));
+    let credential =
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA%2F20260705%2Feu-west-1%2Fs3%2Faws4_request";
+    let signature = format!("X-Amz-Date=20260705T000000Z&X-Amz-SignedHeaders=host&X-Amz-Signature={}", "0".repeat(64));
+    let presigned = Sent::new("GET", &format!("https://b.s3.amazonaws.com/k?{credential}&{signature}"));
     assert_eq!(presigned.told(), "s3 eu-west-1 s3:GetObject arn:aws:s3:::b/k");
     assert!(matches!(presigned.recognise().map(|r| r.credentialing), Ok(Credentialing::Presigned(_))));
 
     let second = Sent::new("GET", "https://b.s3.amazonaws.com/k?AWSAccessKeyId=A&Signature=c2ln&Expires=1");
     assert_eq!(second.told(), "s3 us-east-1 s3:GetObject arn:aws:s3:::b/k");
-    assert!(matches!(second.recognise().map(|r| r.credentialing), Ok(Credentialing::PresignedV2)));
+    assert!(matches!(second.recognise().map(|r| r.credentialing), Ok(Credentialing::PresignedV2(_))));
 
     let claim =
         "AWS4-ECDSA-P256-SHA256 Credential=A/20260705/s3/aws4_request, SignedHeaders=host, Signature=3006020100020100";

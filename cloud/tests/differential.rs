@@ -41,7 +41,7 @@ const CASES: u32 = 4000;
 /// SigV4A is signed over the same canonical requests: what is tried here is the rest.
 const SIGV4A_CASES: u32 = 500;
 
-const BOTOCORE: &str = "botocore_oracle.py";
+const BOTOCORE: &str = "botocore/oracle.py";
 const SIGV4A: &str = "sigv4a_oracle.py";
 
 const CLIENT: (&str, &str) = ("AKIAPLACEHOLDER00000", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");

@@ -16,6 +16,8 @@ mod telemetry;
 mod unused;
 mod ways;
 
+use std::collections::BTreeMap;
+
 use access::{Grant, Pattern, Rules, Target, TargetName};
 use url::Url;
 
@@ -48,6 +50,7 @@ fn settings(check: &mut Check<'_>, raw: &raw::Config) -> Option<Settings> {
     let mapped = mappings::mappings(check, raw, &conditions);
     let endpoints = endpoints(check, entries(raw.endpoints.as_ref()));
     let endpoints = ways::leaving_alone(check, raw.proxy.as_ref(), endpoints);
+    let endpoints = endpoints.with_clusters(clusters(check, entries(raw.eks_clusters.as_ref())));
     let proxy = proxy::proxy(check, raw.proxy.as_ref());
     let broker = raw.broker.get().and_then(|broker| broker::broker(check, broker));
     let telemetry = telemetry::telemetry(check, raw.telemetry.as_ref());
@@ -123,6 +126,28 @@ fn endpoints<'r>(check: &mut Check<'_>, raw: impl Iterator<Item = (&'r At<String
         Some((host?, check.take(url, |url| address::origin(url))?))
     };
     Endpoints::new(raw.filter_map(both).collect())
+}
+
+/// Hosts of clusters, in lower case, and the names that EKS has for the clusters.
+fn clusters<'r>(
+    check: &mut Check<'_>,
+    raw: impl Iterator<Item = (&'r At<String>, &'r At<String>)>,
+) -> BTreeMap<String, String> {
+    let both = |(host, name): (&At<String>, &At<String>)| {
+        let host = check.take(host, |host| address::host(host));
+        Some((host?, check.take(name, |name| cluster_name(name))?))
+    };
+    raw.filter_map(both).collect()
+}
+
+/// What EKS allows (Amazon EKS API reference, `CreateCluster`).
+fn cluster_name(text: &str) -> Result<String, Wrong> {
+    const LONGEST: usize = 100;
+    let mark = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if (1..=LONGEST).contains(&text.len()) && text.bytes().all(mark) {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::value("the name of an EKS cluster has 1 to 100 letters, digits, `-` and `_`"))
 }
 
 /// The entries of a map that may not be written.

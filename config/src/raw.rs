@@ -50,6 +50,10 @@ pub(crate) struct Config {
     /// that matches counts.
     #[schemars(extend("examples" = [{"*.amazonaws.com": "http://127.0.0.1:4566"}]))]
     pub(crate) endpoints: Option<At<Named<String>>>,
+    /// API servers of EKS clusters and the clusters' names. Connections to them are intercepted, and bearers made with
+    /// placeholders are signed again; their certificate authorities belong in `proxy.upstream.ca_file`.
+    #[schemars(extend("examples" = [{"0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com": "prod"}]))]
+    pub(crate) eks_clusters: Option<At<Named<String>>>,
     /// The sidecar that programs send their calls through.
     pub(crate) proxy: Option<At<Proxy>>,
     /// The broker inside, which verifies callers, decides, and asks clouds for credentials.

@@ -70,18 +70,30 @@ pub enum Keys {
 pub struct Endpoints {
     elsewhere: Vec<(Pattern, Url)>,
     alone: Places,
+    clusters: BTreeMap<String, String>,
 }
 
 impl Endpoints {
     /// Takes patterns in order; the first that matches wins.
     pub fn new(endpoints: Vec<(Pattern, Url)>) -> Self {
-        Self { elsewhere: endpoints, alone: Places::default() }
+        Self { elsewhere: endpoints, alone: Places::default(), clusters: BTreeMap::new() }
     }
 
     /// The same, with cloud hosts that are not intercepted.
     #[must_use]
     pub fn leaving_alone(self, alone: Places) -> Self {
         Self { alone, ..self }
+    }
+
+    /// With the API servers of EKS clusters: hosts (lower case, no port) and the clusters' names.
+    #[must_use]
+    pub fn with_clusters(self, clusters: BTreeMap<String, String>) -> Self {
+        Self { clusters, ..self }
+    }
+
+    /// The name of the EKS cluster whose API server `host` is.
+    pub fn cluster(&self, host: &str) -> Option<&str> {
+        self.clusters.get(host).map(String::as_str)
     }
 
     /// Where `host` (lower case, no port) really is, if not where its name says.
@@ -102,9 +114,10 @@ impl Endpoints {
         }
     }
 
-    /// The host patterns, in order.
+    /// The host patterns, in order, and the hosts of clusters.
     pub fn patterns(&self) -> impl Iterator<Item = &str> {
-        self.elsewhere.iter().map(|(pattern, _)| pattern.as_str())
+        let elsewhere = self.elsewhere.iter().map(|(pattern, _)| pattern.as_str());
+        elsewhere.chain(self.clusters.keys().map(String::as_str))
     }
 }
 

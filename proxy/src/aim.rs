@@ -32,6 +32,8 @@ pub(crate) struct Aim {
 pub(crate) enum Kind {
     /// A cloud's API, or what the config puts in its place.
     Cloud,
+    /// The API server of an EKS cluster, which the config names: its bearers may be countersigned.
+    Cluster,
     /// Anything else: nothing is ever added to requests that go there.
     Elsewhere,
 }
@@ -43,17 +45,19 @@ impl Aim {
         if endpoints.leave_alone(&destination.host, destination.port) {
             return Self { origin: destination.clone(), destination, kind: Kind::Elsewhere };
         }
+        let is_cluster = endpoints.cluster(&destination.host).is_some();
+        let kind = if is_cluster { Kind::Cluster } else { Kind::Cloud };
         if let Some(url) = endpoints.of(&destination.host) {
-            return Self { destination, origin: Destination::of_url(url), kind: Kind::Cloud };
+            return Self { destination, origin: Destination::of_url(url), kind };
         }
-        if !is_cloud_host(&destination.host) || is_tunnelled(&destination.host) {
+        if kind == Kind::Cloud && (!is_cloud_host(&destination.host) || is_tunnelled(&destination.host)) {
             return Self { origin: destination.clone(), destination, kind: Kind::Elsewhere };
         }
         let mut origin = destination.over(Scheme::Https);
         if destination.scheme == Scheme::Http && origin.port == Scheme::Http.default_port() {
             origin.port = Scheme::Https.default_port();
         }
-        Self { destination, origin, kind: Kind::Cloud }
+        Self { destination, origin, kind }
     }
 
     /// Holds a request that came through a tunnel against the tunnel's authority, every time: a connection that was

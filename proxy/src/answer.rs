@@ -74,22 +74,6 @@ impl Relay {
         }
         drop(entry);
     }
-
-    /// The next frame. A line is driven only when nothing is there: its reads fill one frame at a time.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ArrivalError>>> {
-        let mut frame = Pin::new(&mut self.arriving).poll_frame(cx);
-        if frame.is_pending() {
-            self.carrier.drive(cx);
-            frame = Pin::new(&mut self.arriving).poll_frame(cx);
-        }
-        match &mut self.carrier {
-            Carrier::Lane(lane) if frame.is_ready() => lane.moved(),
-            Carrier::Lane(lane) => return lane.poll_silence(cx).map(|()| Some(Err(ArrivalError::Silent))),
-            // Its connection is watched.
-            Carrier::Line(_) => {}
-        }
-        frame
-    }
 }
 
 impl AnswerBody {
@@ -112,7 +96,7 @@ impl Body for AnswerBody {
             Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Relayed(relay) => relay,
         };
-        let frame = ready!(relay.poll_next(cx));
+        let frame = ready!(relay.carrier.poll_frame(&mut relay.arriving, cx));
         match &frame {
             Some(Ok(frame)) => relay.entry.carry_down(frame.data_ref().map_or(0, |data| data.len() as u64)),
             Some(Err(error)) => relay.entry.broken(crate::refuse::with_causes(error)),

@@ -13,6 +13,7 @@ use serve::Shutdown;
 
 use crate::classify::Classifier;
 use crate::distrust::Distrust;
+use crate::echo::Said;
 use crate::egress::Egress;
 use crate::guard::Patience;
 use crate::holding::Holding;
@@ -43,6 +44,7 @@ pub(crate) struct App<L> {
     pub(crate) upstreams: Upstreams,
     pub(crate) skews: Arc<Skews>,
     pub(crate) distrust: Arc<Distrust>,
+    pub(crate) said: Arc<Said>,
     pub(crate) reporter: Reporter,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) holding: Arc<Holding>,
@@ -120,6 +122,7 @@ impl<L> App<L> {
             upstreams: self.upstreams.through(dialer),
             skews: self.skews.clone(),
             distrust: self.distrust.clone(),
+            said: self.said.clone(),
             reporter: self.reporter.clone(),
             metrics: self.metrics.clone(),
             holding: if same_room { self.holding.clone() } else { Arc::new(Holding::new(ours.limits.held_body_bytes)) },

@@ -1,5 +1,6 @@
 //! A body on its way here, over whichever version of HTTP it comes.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -17,6 +18,17 @@ pub(crate) enum Arriving {
     Http1(Incoming),
     /// Over HTTP/2, as one stream of a connection.
     Http2(Strand),
+    /// No body.
+    Nothing,
+    /// Either, and its beginning was read before.
+    Begun(Box<Begun>),
+}
+
+/// A body whose beginning was read before.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    read: VecDeque<Frame<Bytes>>,
+    rest: Arriving,
 }
 
 /// The receiving half of a stream.
@@ -49,6 +61,18 @@ impl Arriving {
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let left = if stream.is_end_stream() { Some(0) } else { length };
         Self::Http2(Strand { stream, left, data_ended: false })
+    }
+}
+
+impl Arriving {
+    /// Gives back what was read of it, so that it comes again.
+    pub(crate) fn give_back(&mut self, data: Bytes, trailers: Option<Frame<Bytes>>) {
+        let data = Some(data).filter(|data| !data.is_empty()).map(Frame::data);
+        let read: VecDeque<_> = data.into_iter().chain(trailers).collect();
+        if !read.is_empty() {
+            let rest = std::mem::replace(self, Self::Nothing);
+            *self = Self::Begun(Box::new(Begun { read, rest }));
+        }
     }
 }
 
@@ -94,6 +118,11 @@ impl Body for Arriving {
         match self.get_mut() {
             Self::Http1(incoming) => Pin::new(incoming).poll_frame(cx).map_err(ArrivalError::Http1),
             Self::Http2(strand) => strand.poll_frame(cx).map_err(ArrivalError::Http2),
+            Self::Begun(begun) => match begun.read.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => Pin::new(&mut begun.rest).poll_frame(cx),
+            },
+            Self::Nothing => Poll::Ready(None),
         }
     }
 
@@ -101,6 +130,8 @@ impl Body for Arriving {
         match self {
             Self::Http1(incoming) => incoming.is_end_stream(),
             Self::Http2(strand) => strand.stream.is_end_stream(),
+            Self::Begun(begun) => begun.read.is_empty() && begun.rest.is_end_stream(),
+            Self::Nothing => true,
         }
     }
 
@@ -108,6 +139,17 @@ impl Body for Arriving {
         match self {
             Self::Http1(incoming) => incoming.size_hint(),
             Self::Http2(strand) => strand.left.map(SizeHint::with_exact).unwrap_or_default(),
+            Self::Begun(begun) => {
+                let read = begun.read.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum::<u64>();
+                let rest = begun.rest.size_hint();
+                let mut hint = SizeHint::new();
+                hint.set_lower(rest.lower().saturating_add(read));
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(upper.saturating_add(read));
+                }
+                hint
+            }
+            Self::Nothing => SizeHint::with_exact(0),
         }
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use cloud::aws::body::{ResignBody, ResignError};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 
 use crate::arriving::{ArrivalError, Arriving};
 use crate::expect::Gate;
@@ -56,6 +57,24 @@ impl Upload {
             gate.open();
         }
         Self { gate: None, ..self }
+    }
+
+    /// The beginning of it, which still comes: all of it, or `limit` bytes and a frame at most.
+    pub(crate) async fn beginning(&mut self, limit: usize) -> Result<Bytes, ArrivalError> {
+        if let Some(gate) = self.gate.take() {
+            gate.open();
+        }
+        let (mut data, mut trailers) = (BytesMut::new(), None);
+        while data.len() < limit && trailers.is_none() && !self.arriving.is_end_stream() {
+            let Some(frame) = self.arriving.frame().await.transpose()? else { break };
+            match frame.into_data() {
+                Ok(bytes) => data.extend_from_slice(&bytes),
+                Err(frame) => trailers = Some(frame),
+            }
+        }
+        let data = data.freeze();
+        self.arriving.give_back(data.clone(), trailers);
+        Ok(data)
     }
 
     /// As the program sends it.

@@ -1,12 +1,14 @@
 //! What a request is: a call to countersign, something to pass on as it is, or something to refuse.
 
 use access::{Call, Refusal, RefusalCode, TargetName};
-use cloud::aws::authorization::Authorization;
-use cloud::aws::credentialing::Credentialing;
+use cloud::aws::claim::Claim;
+use cloud::aws::cluster::{self, BadBearer};
+use cloud::aws::credentialing::BadProof;
 use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::placeholder::{Placeholder, Placeholders};
 use cloud::aws::recognise::{Head, Recognised, Unrecognised, recognise};
-use cloud::aws::verify::{self, Check, VerifyError};
+use cloud::aws::v2::BadV2;
+use cloud::aws::verify::{Check, VerifyError};
 use http::header::UPGRADE;
 use http::request::Parts;
 
@@ -17,6 +19,8 @@ use crate::skews::Moment;
 pub(crate) enum Class {
     /// Signed with a placeholder of ours.
     Placeheld(Box<Placeheld>),
+    /// Its bearer is a request that is signed with a placeholder of ours.
+    Bearing(Box<Bearing>),
     /// It carries no credential of ours, nor needs one from us. The call, where the wire tells it, is for the record.
     Unsigned(Option<Box<Call>>),
     /// No cloud's business at all.
@@ -33,6 +37,14 @@ pub(crate) struct Placeheld {
     pub(crate) check: Check,
     /// Whether the body says what the call is.
     pub(crate) body_decides: bool,
+}
+
+/// A request to a cluster whose bearer is to be countersigned.
+#[derive(Debug)]
+pub(crate) struct Bearing {
+    /// The request in the bearer.
+    pub(crate) request: Parts,
+    pub(crate) placeheld: Placeheld,
 }
 
 /// Tells what requests to clouds are.
@@ -59,27 +71,46 @@ impl Classifier {
         let recognised = match recognise(Head { method, uri, headers, host }) {
             Ok(recognised) => recognised,
             Err(Unrecognised::Host(_)) => return self.unsigned(head, None),
+            Err(error @ Unrecognised::Proof(BadProof::V2(BadV2::OfQueries))) => {
+                return Err(Refusal::new(RefusalCode::NotSupported, error.to_string()));
+            }
             Err(error @ (Unrecognised::Proof(_) | Unrecognised::OtherService { .. })) => {
                 return Err(Refusal::new(RefusalCode::RequestMalformed, error.to_string()));
             }
         };
         let Recognised { call, credentialing, body_decides, .. } = recognised;
-        let claim = match credentialing {
-            Credentialing::Header(claim) => claim,
-            Credentialing::Unsigned | Credentialing::Bearer | Credentialing::OtherScheme => {
-                return self.unsigned(head, Some(call));
-            }
-            Credentialing::Presigned(_) | Credentialing::PresignedV2 | Credentialing::PresignedAsymmetric => {
-                return Err(not_yet("presigned URLs", "sign in the Authorization header"));
-            }
-            Credentialing::HeaderV2 => {
-                return Err(not_yet("signatures of version 2", "let the client sign with SigV4"));
-            }
+        let claim = match Claim::of(credentialing) {
+            Some(claim) => claim,
+            None => return self.unsigned(head, Some(call)),
         };
-        let placeholder = self.placeholders.find(claim.credential.access_key_id).ok_or_else(unknown)?;
+        let Some(placeholder) = self.placeholders.find(claim.access_key_id()) else {
+            // Somebody else's presigned URL admits to one request, and AWS hands such URLs out: layers of images, code
+            // of functions, results of queries. It is the URL that is believed, and not its bearer.
+            return if claim.is_in_query() { self.unsigned(head, Some(call)) } else { Err(unknown()) };
+        };
         let check = self.verify(head, &claim, placeholder, now)?;
         let target = placeholder.target.clone();
         Ok(Class::Placeheld(Box::new(Placeheld { call, target, check, body_decides })))
+    }
+
+    /// Reads the head of a request to the API server of an EKS cluster. A bearer of its own kind proves who calls, and
+    /// nothing else is in it: a URL for another operation is not signed, whoever would get it.
+    pub(crate) fn classify_bearer(&self, head: &Parts, cluster: &str, now: Moment) -> Result<Class, Refusal> {
+        let malformed = |error: BadBearer| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
+        let Some(request) = cluster::open(&head.headers, cluster).map_err(malformed)? else {
+            return self.refuse_astray(head).map(|()| Class::Elsewhere);
+        };
+        let host = request.uri.host().unwrap_or_default().to_ascii_lowercase();
+        let Class::Placeheld(placeheld) = self.classify(&request, &host, now)? else { return Ok(Class::Elsewhere) };
+        if placeheld.call.action.as_deref() != Some("sts:GetCallerIdentity") {
+            return Err(malformed(BadBearer));
+        }
+        Ok(Class::Bearing(Box::new(Bearing { request, placeheld: *placeheld })))
+    }
+
+    /// The access key id that stands for `target`.
+    pub(crate) fn placeholder_of(&self, target: &TargetName) -> Option<&str> {
+        self.placeholders.of(target).map(|placeholder| placeholder.access_key_id.as_str())
     }
 
     /// The signing keys in use.
@@ -92,7 +123,7 @@ impl Classifier {
         let Some(placeholder) = self.placeholders.mentioned_in_head(head) else { return Ok(()) };
         let message = format!("a placeholder for target {:?} was on its way to another host", placeholder.target);
         Err(Refusal::new(RefusalCode::PlaceholderAstray, message).help(
-            "placeholders stand for credentials at their own cloud only; if this host is one, name it in `endpoints`",
+            "placeholders stand for credentials at their own cloud only; if this host is one, name it in `endpoints`, and an EKS cluster in `eks_clusters`",
         ))
     }
 
@@ -109,24 +140,18 @@ impl Classifier {
     fn verify(
         &self,
         head: &Parts,
-        claim: &Authorization<'_>,
+        claim: &Claim<'_>,
         placeholder: &Placeholder,
         now: Moment,
     ) -> Result<Check, Refusal> {
         let access_key = AccessKey { id: &placeholder.access_key_id, secret: &placeholder.secret_access_key };
-        let scope = claim.credential.scope;
-        let key = self.keys.key(access_key, scope);
+        let with = (access_key, &self.keys);
         // A program that has corrected its clock by the destination's signs by that one.
-        let checked = match verify::check(head, claim, key.clone(), now.ours) {
-            Err(VerifyError::Stale(_)) if now.theirs != now.ours => verify::check(head, claim, key, now.theirs),
+        let checked = match claim.check(head, with, now.ours) {
+            Err(VerifyError::Stale(_)) if now.theirs != now.ours => claim.check(head, with, now.theirs),
             checked => checked,
         };
-        match checked.map_err(|error| unverified(&error))? {
-            Check::Verified(verified) => {
-                Ok(Check::Verified(verified.through_midnight(&self.keys, (access_key, scope))))
-            }
-            pending @ Check::Pending(_) => Ok(pending),
-        }
+        checked.map_err(|error| unverified(&error))
     }
 }
 
@@ -136,9 +161,11 @@ pub(crate) fn unverified(error: &VerifyError) -> Refusal {
     let code = match error {
         VerifyError::Payload(PayloadError::Repeated | PayloadError::Malformed | PayloadError::OtherAlgorithm)
         | VerifyError::NoDate
+        | VerifyError::Endless
         | VerifyError::Host(_)
         | VerifyError::Escape(_) => RefusalCode::RequestMalformed,
         VerifyError::Stale(_)
+        | VerifyError::Expired(_)
         | VerifyError::Scope
         | VerifyError::Uncovered(_)
         | VerifyError::Absent(_)

@@ -71,13 +71,13 @@ impl Egress {
             let has_a_chance = self.rules.otherwise == Otherwise::Tunnel
                 || self.rules.allow.have_networks(*port)
                 || self.allows_name(host, *port);
-            let may = !self.rules.deny.have_name(host, *port) && (aim.kind == Kind::Cloud || has_a_chance);
+            let may = !self.rules.deny.have_name(host, *port) && (aim.kind != Kind::Elsewhere || has_a_chance);
             return if may { Ok(()) } else { Err(barred()) };
         };
         if self.rules.deny.have_address(address, *port) {
             return Err(barred());
         }
-        if aim.kind == Kind::Cloud {
+        if aim.kind != Kind::Elsewhere {
             return Ok(());
         }
         match special(address) {

@@ -50,7 +50,7 @@ pub(crate) async fn connect<L: Lessor>(caller: Caller<L>, mut program: Program, 
         return program.refuse(&caller.0, &Refusal::from(&barred)).await;
     }
     match aim.kind {
-        Kind::Cloud => to_cloud(caller, program, aim).await,
+        Kind::Cloud | Kind::Cluster => to_cloud(caller, program, aim).await,
         Kind::Elsewhere => meeting::asked_for(caller, program, aim).await,
     }
 }

@@ -120,7 +120,7 @@ async fn by_host<L: Lessor>(caller: Caller<L>, mut program: Program, (number, ba
     }
     let mut aim = Aim::at(destination, &app.endpoints);
     match (aim.kind, barred) {
-        (Kind::Cloud, _) => {}
+        (Kind::Cloud | Kind::Cluster, _) => {}
         (Kind::Elsewhere, None) => aim.origin = number.origin.over(Scheme::Http),
         (Kind::Elsewhere, Some(barred)) => {
             if app.egress.admit(&aim, &caller.1).is_err() {
@@ -195,7 +195,7 @@ async fn named<L>(app: &App<L>, program: &mut Program, asked: &Destination) -> R
     app.egress.forbid(&destination).map_err(|barred| Refusal::from(&barred))?;
     let aim = Aim::at(destination, &app.endpoints);
     match aim.kind {
-        Kind::Cloud => certified(app, &aim).map(|tls| Named::Cloud(Box::new(aim), tls)),
+        Kind::Cloud | Kind::Cluster => certified(app, &aim).map(|tls| Named::Cloud(Box::new(aim), tls)),
         Kind::Elsewhere => Ok(Named::Other(aim.destination)),
     }
 }

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use access::{Refusal, RefusalCode};
+use access::{Call, Credential, Lease, Refusal, RefusalCode, TargetName};
+use cloud::aws::cluster;
 use cloud::aws::recognise::refine_with_body;
-use http::header::{ALT_SVC, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
+use http::header::{ALT_SVC, AUTHORIZATION, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
@@ -20,9 +21,11 @@ use crate::answer::{AnswerBody, relay};
 use crate::app::App;
 use crate::arriving::Arriving;
 use crate::body::{RequestBody, Upload};
-use crate::classify::{Class, Placeheld};
+use crate::classify::{Bearing, Class, Placeheld};
 use crate::client::Client;
+use crate::echo::{Echo, Stead};
 use crate::expect::{self, Gate};
+use crate::form::refuse_signed_form;
 use crate::hop;
 use crate::interim::{Ear, Mouth};
 use crate::ledger::Ledger;
@@ -30,7 +33,7 @@ use crate::protocol::Protocol;
 use crate::record::Entry;
 use crate::refuse::Dialect;
 use crate::shared;
-use crate::sign::{By, Hold, prove, sign};
+use crate::sign::{By, Hold, prove, prove_bodiless, sign};
 use crate::skews::Moment;
 use crate::trouble::{self, Stop};
 use crate::upstream::{Answered, Slot};
@@ -104,18 +107,25 @@ impl<L: Lessor> Conversation<L> {
     /// The sentence: classified, countersigned or passed on, forwarded.
     async fn run(&self, head: Parts, body: Upload, errand: &Errand, entry: &mut Entry) -> Result<Answered, Stop> {
         let (app, aim) = (&*self.app, &errand.aim);
+        let (mut head, mut body) = (head, body);
         let now = app.skews.at(&aim.origin, app.clock.now());
-        let mut request = match self.classify(&head, aim, now)? {
-            Class::Placeheld(call) => self.countersign((head, body), *call, (now, &errand.client), entry).await?,
+        let with = (now, &errand.client);
+        let (mut request, echo) = match self.classify(&head, aim, now)? {
+            Class::Placeheld(call) => {
+                let (request, echo) = self.countersign((head, body), *call, with, entry).await?;
+                (request, Some(echo))
+            }
+            Class::Bearing(bearing) => (self.bear((head, body), *bearing, with, entry).await?, None),
             Class::Unsigned(call) => {
+                refuse_signed_form(&app.classifier, (&mut head, &mut body), call.as_deref()).await?;
                 if let Some(call) = call {
                     entry.call(*call);
                 }
-                pass_on(head, body)
+                (pass_on(head, body), None)
             }
             Class::Elsewhere => {
                 entry.only_counted();
-                pass_on(head, body)
+                (pass_on(head, body), None)
             }
         };
         if self.slot.protocol() == Protocol::Http1 {
@@ -123,9 +133,10 @@ impl<L: Lessor> Conversation<L> {
         }
         let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
         let mut answered = answered.map_err(|error| trouble::unanswered(&error))?;
-        if entry.is_countersigned() {
+        if let Some(echo) = echo {
             let head = (answered.response.status(), answered.response.headers());
             app.skews.learn(&aim.origin, head, app.clock.now());
+            self.take_back(&echo, &mut answered, entry).await?;
         }
         if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // `Upgrade` ended at this hop, so nobody has asked for it (RFC 9110 §7.8).
@@ -133,7 +144,7 @@ impl<L: Lessor> Conversation<L> {
                 Refusal::new(RefusalCode::UpstreamUnavailable, "the destination changed the protocol unasked");
             return Err(Stop::Broken(refusal));
         }
-        if aim.kind == Kind::Cloud {
+        if aim.kind != Kind::Elsewhere {
             // Past us, over HTTP/3 perhaps, the service would see a placeholder (RFC 7838 §3).
             answered.response.headers_mut().remove(ALT_SVC);
         }
@@ -144,6 +155,10 @@ impl<L: Lessor> Conversation<L> {
         let classifier = &self.app.classifier;
         match aim.kind {
             Kind::Cloud => classifier.classify(head, &aim.destination.host, now),
+            Kind::Cluster => {
+                let name = self.app.endpoints.cluster(&aim.destination.host).unwrap_or_default();
+                classifier.classify_bearer(head, name, now)
+            }
             Kind::Elsewhere => classifier.refuse_astray(head).map(|()| Class::Elsewhere),
         }
     }
@@ -155,7 +170,7 @@ impl<L: Lessor> Conversation<L> {
         placeheld: Placeheld,
         (now, client): (Moment, &Client),
         entry: &mut Entry,
-    ) -> Result<Request<RequestBody>, Stop> {
+    ) -> Result<(Request<RequestBody>, Echo), Stop> {
         let app = &*self.app;
         let Placeheld { call, target, check, body_decides } = placeheld;
         entry.target(target.clone());
@@ -166,15 +181,59 @@ impl<L: Lessor> Conversation<L> {
             refine_with_body(call, proven.held().map_or(&[], |held| held));
         }
 
-        let evidence = client.evidence(&app.identity)?;
-        let ask = Ask { evidence, target, call: call.clone(), from: Some(client.address), request: entry.id() };
-        let lease = app.leases.obtain(ask).await?;
-        entry.lease(lease.clone());
+        let call = call.clone();
+        let lease = self.lease((target, call), client, entry).await?;
 
         hop::strip_request(&mut head.headers);
         let by = By { lease: &lease, keys: app.classifier.keys(), now: now.theirs };
-        let signed = sign(&mut head, proven, entry.called(), by)?;
-        Ok(Request::from_parts(head, signed.body()))
+        let (body, echo) = sign(&mut head, proven, entry.called(), by)?.into_parts();
+        Ok((Request::from_parts(head, body), echo))
+    }
+
+    /// The same for the request in a bearer; the request that carries the bearer stays as it is otherwise.
+    async fn bear(
+        &self,
+        (mut head, body): (Parts, Upload),
+        bearing: Bearing,
+        (now, client): (Moment, &Client),
+        entry: &mut Entry,
+    ) -> Result<Request<RequestBody>, Stop> {
+        let Bearing { mut request, placeheld: Placeheld { call, target, check, .. } } = bearing;
+        entry.target(target.clone());
+        let call = entry.call(call).clone();
+        let proven = prove_bodiless(check)?;
+        let lease = self.lease((target, call), client, entry).await?;
+        let by = By { lease: &lease, keys: self.app.classifier.keys(), now: now.theirs };
+        // Its body is none, and the cluster repeats nothing of a bearer.
+        drop(sign(&mut request, proven, entry.called(), by)?);
+        let bearer = cluster::seal(&request);
+        let bearer = bearer.map_err(|error| Refusal::new(RefusalCode::ExchangeRefused, error.to_string()))?;
+        hop::strip_request(&mut head.headers);
+        head.headers.insert(AUTHORIZATION, bearer);
+        Ok(Request::from_parts(head, body.streamed()))
+    }
+
+    /// A lease for a call.
+    async fn lease(
+        &self,
+        (target, call): (TargetName, Call),
+        client: &Client,
+        entry: &mut Entry,
+    ) -> Result<Arc<Lease>, Stop> {
+        let evidence = client.evidence(&self.app.identity)?;
+        let ask = Ask { evidence, target, call, from: Some(client.address), request: entry.id() };
+        let lease = self.app.leases.obtain(ask).await?;
+        entry.lease(lease.clone());
+        Ok(lease)
+    }
+
+    /// Gives the program its own back where an answer repeats what we signed with.
+    async fn take_back(&self, echo: &Echo, answered: &mut Answered, entry: &Entry) -> Result<(), Stop> {
+        let app = &*self.app;
+        let Some((target, lease)) = entry.leased() else { return Ok(()) };
+        let Credential::Aws(credential) = lease.credential();
+        let placeholder = app.classifier.placeholder_of(target).unwrap_or_default();
+        echo.take_back(answered, Stead { credential, placeholder }, (&app.said, entry.id(), app.clock.now())).await
     }
 
     /// Where a request wants to go, and for whom.

@@ -126,6 +126,7 @@ impl<L: Lessor> Proxy<L> {
             upstreams: Upstreams::new(dialer, shutdown.clone()),
             skews: Arc::default(),
             distrust: Arc::default(),
+            said: Arc::default(),
             reporter,
             metrics: metrics.clone(),
             holding: Arc::new(Holding::new(ours.limits.held_body_bytes)),

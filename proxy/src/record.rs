@@ -88,9 +88,9 @@ impl Entry {
         self.lease = Some(lease);
     }
 
-    /// Whether it has a lease to be countersigned with.
-    pub(crate) const fn is_countersigned(&self) -> bool {
-        self.lease.is_some()
+    /// What it is countersigned with, and what its placeholder stands for.
+    pub(crate) fn leased(&self) -> Option<(&TargetName, &Lease)> {
+        self.target.as_ref().zip(self.lease.as_deref())
     }
 
     /// Where its body's bytes are counted.

@@ -6,13 +6,14 @@ use cloud::aws::body::{Framing, ResignBody, Resigner};
 use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{SignError, Signer, countersign};
-use cloud::aws::verify::{Check, Verified};
+use cloud::aws::verify::{Check, Verified, VerifyError};
 use http::request::Parts;
 use http_body::Body;
 use jiff::Timestamp;
 
 use crate::body::{RequestBody, Upload};
 use crate::classify::unverified;
+use crate::echo::Echo;
 use crate::holding::Holding;
 
 /// A request whose signature is verified, and what is to become of its body.
@@ -62,6 +63,15 @@ pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hol
     }
 }
 
+/// Finishes the verification of a request that has no body: one that stands in another's bearer.
+pub(crate) fn prove_bodiless(check: Check) -> Result<Proven, Refusal> {
+    let verified = match check {
+        Check::Verified(verified) => Ok(verified),
+        Check::Pending(pending) => pending.finish(&Payload::of(b"")),
+    };
+    Ok(Proven { verified: verified.map_err(|error| unverified(&error))?, body: ProvenBody::Held(Bytes::new()) })
+}
+
 /// Between the headers of chunks or events the parameters of a form cannot be read. No service takes forms so.
 fn framed_form() -> Refusal {
     Refusal::new(RefusalCode::NotSupported, "a form that names its action cannot be read in chunks or events")
@@ -87,9 +97,15 @@ pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By
     let (region, service) = scope.ok_or_else(|| malformed(&NoScope))?;
     let framing = Framing::declared(&head.headers, &payload).map_err(|error| malformed(&error))?;
     let signer = Signer { form: verified.form(), credential, keys: by.keys, region, service };
+    let asked = signer.form.is_in_query().then(|| head.uri.query().unwrap_or_default().to_owned());
     let signed = countersign(head, &payload, &signer, by.now).map_err(|error| unsigned(&error))?;
-    let resigner = framing.map(|framing| Resigner::new(framing, verified.into_chain(), signed.into_chain()));
-    Ok(Signed { body, resigner })
+    let (ours, canonical) = signed.into_parts();
+    let resigner = match (framing, verified.into_chain()) {
+        (None, _) => None,
+        (Some(framing), Some(theirs)) => Some(Resigner::new(framing, theirs, ours)),
+        (Some(_), None) => return Err(unverified(&VerifyError::Mismatch)),
+    };
+    Ok(Signed { body, resigner, echo: Echo { canonical, asked } })
 }
 
 /// A call whose head is signed.
@@ -97,6 +113,7 @@ pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By
 pub(crate) struct Signed {
     body: ProvenBody,
     resigner: Option<Resigner>,
+    echo: Echo,
 }
 
 impl Proven {
@@ -110,15 +127,16 @@ impl Proven {
 }
 
 impl Signed {
-    /// The body to send.
-    pub(crate) fn body(self) -> RequestBody {
-        match (self.body, self.resigner) {
+    /// The body to send, and what an answer may repeat of the head.
+    pub(crate) fn into_parts(self) -> (RequestBody, Echo) {
+        let body = match (self.body, self.resigner) {
             (ProvenBody::Held(bytes), _) => RequestBody::Held(Some(bytes)),
             (ProvenBody::Streamed(upload), None) => upload.streamed(),
             (ProvenBody::Streamed(upload), Some(resigner)) => {
                 RequestBody::Resigned(Box::new(ResignBody::new(upload, resigner)))
             }
-        }
+        };
+        (body, self.echo)
     }
 }
 
@@ -138,7 +156,7 @@ fn unsigned(error: &SignError) -> Refusal {
         | SignError::PayloadContradiction
         | SignError::Path(_)
         | SignError::Url(_) => RefusalCode::RequestMalformed,
-        SignError::Credential(_) => RefusalCode::ExchangeRefused,
+        SignError::Credential(_) | SignError::Expired => RefusalCode::ExchangeRefused,
     };
     Refusal::new(code, error.to_string())
 }

@@ -46,6 +46,11 @@ pub(crate) fn unanswered(error: &SendError) -> Stop {
         Some(BodyError::Resign(error)) => return Stop::Refused(not_resigned(error)),
         None => {}
     }
+    broken_off(broken)
+}
+
+/// What a destination that breaks off means.
+pub(crate) fn broken_off(broken: &(dyn std::error::Error + 'static)) -> Stop {
     tracing::debug!(cause = with_causes(broken), "destination broke off");
     let timed_out = cause::<std::io::Error>(broken).is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut);
     Stop::Broken(if timed_out {
@@ -70,7 +75,7 @@ pub(crate) fn answer(
             let from_host = || endpoints::resolve(&destination.host).ok().map(|endpoint| endpoint.service);
             Dialect::of(entry.called().map(|call| call.service.as_str()).or_else(from_host), hint)
         }
-        Some(Aim { kind: Kind::Elsewhere, .. }) | None => Dialect::Plain,
+        Some(Aim { kind: Kind::Cluster | Kind::Elsewhere, .. }) | None => Dialect::Plain,
     };
     let (refusal, status) = match stop {
         Stop::Refused(refusal) => (refusal, None),

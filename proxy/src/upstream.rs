@@ -21,16 +21,19 @@ pub(crate) use slot::Slot;
 pub(crate) use via::Via;
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 use http::{Request, Response};
+use http_body::{Body, Frame};
 use serve::Shutdown;
 
 use self::hub::Way;
 use self::slot::{Early, Found};
-use crate::arriving::Arriving;
+use crate::arriving::{ArrivalError, Arriving};
 use crate::body::{BodyError, RequestBody};
 use crate::destination::Destination;
 use crate::protocol::Protocol;
@@ -62,6 +65,28 @@ pub(crate) enum Carrier {
     Lane(Box<Lane>),
 }
 
+impl Answered {
+    /// Reads the body to its end, or `limit` bytes of it and a frame at most, and lets `look` see and change its data.
+    pub(crate) async fn look_ahead(
+        &mut self,
+        limit: usize,
+        look: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), ArrivalError> {
+        let (mut data, mut trailers) = (Vec::new(), None);
+        while data.len() < limit && trailers.is_none() && !self.response.body().is_end_stream() {
+            let next = poll_fn(|cx| self.carrier.poll_frame(self.response.body_mut(), cx));
+            let Some(frame) = next.await.transpose()? else { break };
+            match frame.into_data() {
+                Ok(bytes) => data.extend_from_slice(&bytes),
+                Err(frame) => trailers = Some(frame),
+            }
+        }
+        look(&mut data);
+        self.response.body_mut().give_back(data.into(), trailers);
+        Ok(())
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
@@ -89,6 +114,26 @@ impl Carrier {
             Self::Line(line) => line.drive(cx),
             Self::Lane(lane) => lane.drive(cx),
         }
+    }
+
+    /// The next frame of the answer. A line is driven only when nothing is there: its reads fill one frame at a time.
+    pub(crate) fn poll_frame(
+        &mut self,
+        arriving: &mut Arriving,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ArrivalError>>> {
+        let mut frame = Pin::new(&mut *arriving).poll_frame(cx);
+        if frame.is_pending() {
+            self.drive(cx);
+            frame = Pin::new(arriving).poll_frame(cx);
+        }
+        match self {
+            Self::Lane(lane) if frame.is_ready() => lane.moved(),
+            Self::Lane(lane) => return lane.poll_silence(cx).map(|()| Some(Err(ArrivalError::Silent))),
+            // Its connection is watched.
+            Self::Line(_) => {}
+        }
+        frame
     }
 }
 
@@ -285,7 +330,7 @@ impl Upstreams {
     /// A line that was used before and is still alive.
     async fn kept(&self, slot: &Slot, origin: &Destination) -> Option<Box<Line>> {
         while let Some(mut line) = slot.take(origin).or_else(|| self.pool.take(origin)) {
-            if poll_fn(|cx| std::task::Poll::Ready(line.is_alive(cx))).await {
+            if poll_fn(|cx| Poll::Ready(line.is_alive(cx))).await {
                 return Some(line);
             }
         }

@@ -9,6 +9,7 @@ use http::header::CONTENT_TYPE;
 use percent_encoding::percent_decode_str;
 
 use super::endpoints::Endpoint;
+use super::git;
 use super::operations::{self, Service};
 use super::partition::partition_of;
 use super::query::{Contradiction, Query};
@@ -116,6 +117,9 @@ fn data_plane(known: Known<'_>) -> Option<Reading> {
             body_decides: false,
         }),
         ("execute-api", Some(endpoint)) => Some(on_execute_api(known, endpoint)),
+        (git::SERVICE, None) if git::region_of(known.head.host).is_some() => {
+            Some(Reading { action: git::action(known.path(), known.query).map(str::to_owned), ..Reading::default() })
+        }
         ("lambda", Some(_)) => only("lambda:InvokeFunctionUrl".into()),
         ("vpc-lattice-svcs", _) => only("vpc-lattice-svcs:Invoke".into()),
         ("appsync", Some(_)) => only("appsync:GraphQL".into()),

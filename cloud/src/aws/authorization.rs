@@ -183,7 +183,8 @@ impl<'a> SignedHeaders<'a> {
     }
 }
 
-fn parse_signature(text: &str, algorithm: Algorithm) -> Result<&str, BadAuthorization> {
+/// The digits, if they are a signature's.
+pub(super) fn parse_signature(text: &str, algorithm: Algorithm) -> Result<&str, BadAuthorization> {
     Signature::parse(text.as_bytes(), algorithm).map(|_| text).ok_or(BadAuthorization::Signature)
 }
 

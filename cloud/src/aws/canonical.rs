@@ -5,6 +5,7 @@ use std::ops::Range;
 use http::request::Parts;
 
 use super::digest::HexDigest;
+use super::mismatch::CanonicalRequest;
 use super::uri::{self, MalformedEscape, PathRule, Reading, Spelling};
 
 /// Method and URL, as on the wire, and how to read them.
@@ -93,6 +94,12 @@ impl Canonical {
     /// Hashes the whole, with this payload line.
     pub(super) fn hash(&self, payload: &str) -> HexDigest {
         HexDigest::of_parts([&self.text, payload.as_bytes()])
+    }
+
+    /// The same, and the text itself.
+    pub(super) fn finish(mut self, payload: &str) -> (HexDigest, CanonicalRequest) {
+        self.text.extend_from_slice(payload.as_bytes());
+        (HexDigest::of(&self.text), CanonicalRequest::new(self.text))
     }
 }
 

@@ -1,13 +1,13 @@
 //! How a request proves who sent it: in a header, in the query, or not at all.
 
-use std::borrow::Cow;
-
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
-use super::algorithm::Algorithm;
-use super::authorization::{self, Authorization, BadAuthorization, Credential};
+use super::authorization::{self, Authorization, BadAuthorization};
+use super::git::Git;
+use super::presigned::{BadPresigned, Presigned};
 use super::query::Query;
+use super::v2::{BadV2, V2};
 
 /// The proof that a request carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,34 +15,20 @@ pub enum Credentialing<'a> {
     /// SigV4 or SigV4A in the `Authorization` header: what SDKs send. The body may be signed piece by piece on top of it;
     /// `x-amz-content-sha256` or `content-type` say so.
     Header(Authorization<'a>),
-    /// SigV4 in the query: a presigned URL.
+    /// SigV4 or SigV4A in the query: a presigned URL.
     Presigned(Presigned<'a>),
-    /// SigV4A in the query.
-    PresignedAsymmetric,
     /// Signature version 2 in the header (`AWS key:signature`): old S3 clients.
-    HeaderV2,
+    HeaderV2(V2<'a>),
     /// Signature version 2 in the query: what boto3 still presigns in us-east-1, and old query clients.
-    PresignedV2,
+    PresignedV2(V2<'a>),
+    /// SigV4 in the password of Basic credentials: git, to CodeCommit.
+    Git(Git),
     /// A bearer token.
     Bearer,
     /// Another scheme: Basic for registries and git, Negotiate …
     OtherScheme,
     /// Nothing: a public object, or an operation that takes its proof in the body (`AssumeRoleWithWebIdentity`).
     Unsigned,
-}
-
-/// A presigned URL's credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Presigned<'a> {
-    /// `X-Amz-Credential`, decoded; its form was checked.
-    text: Cow<'a, str>,
-}
-
-impl Presigned<'_> {
-    /// Who signed, and for what.
-    pub fn credential(&self) -> Credential<'_> {
-        Credential::parse(&self.text, Algorithm::Hmac).expect("checked when it was made")
-    }
 }
 
 /// Why the proof cannot be read.
@@ -60,9 +46,12 @@ pub enum BadProof {
     /// The header's parts.
     #[error(transparent)]
     Header(#[from] BadAuthorization),
-    /// `X-Amz-Credential` is missing, repeated or malformed.
-    #[error("the presigned query has no well-formed X-Amz-Credential")]
-    Presigned,
+    /// A signature of version 2.
+    #[error(transparent)]
+    V2(#[from] BadV2),
+    /// The parameters of a presigned URL.
+    #[error(transparent)]
+    Presigned(#[from] BadPresigned),
 }
 
 /// Headers and query → the proof.
@@ -85,11 +74,14 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, query: Query<'a>) -> Result<Crede
 
 fn in_header(value: &HeaderValue) -> Result<Credentialing<'_>, BadProof> {
     let text = value.to_str().map_err(|_| BadProof::NotText)?;
-    let scheme = text.split_once(' ').map_or(text, |(scheme, _)| scheme);
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
     Ok(match scheme {
-        "AWS" => Credentialing::HeaderV2,
+        "AWS" => Credentialing::HeaderV2(V2::in_header(rest)?),
         aws4 if aws4.to_ascii_uppercase().starts_with("AWS4-") => Credentialing::Header(authorization::parse(text)?),
         bearer if bearer.eq_ignore_ascii_case("bearer") => Credentialing::Bearer,
+        basic if basic.eq_ignore_ascii_case("basic") => {
+            Git::read(rest).map_or(Credentialing::OtherScheme, Credentialing::Git)
+        }
         _ => Credentialing::OtherScheme,
     })
 }
@@ -97,15 +89,9 @@ fn in_header(value: &HeaderValue) -> Result<Credentialing<'_>, BadProof> {
 fn in_query(query: Query<'_>) -> Result<Option<Credentialing<'_>>, BadProof> {
     let has = |name: &str| query.pairs().any(|(found, _)| found.eq_ignore_ascii_case(name));
     if has("X-Amz-Signature") || has("X-Amz-Credential") || has("X-Amz-Algorithm") {
-        if query.one("X-Amz-Algorithm") == Ok(Some(Algorithm::Ecdsa.name().into())) {
-            return Ok(Some(Credentialing::PresignedAsymmetric));
-        }
-        let text = query.one("X-Amz-Credential").ok().flatten().ok_or(BadProof::Presigned)?;
-        Credential::parse(&text, Algorithm::Hmac).map_err(|_| BadProof::Presigned)?;
-        return Ok(Some(Credentialing::Presigned(Presigned { text })));
+        return Ok(Some(Credentialing::Presigned(Presigned::read(query)?)));
     }
-    let second_version = query.has("AWSAccessKeyId") && query.has("Signature");
-    Ok(second_version.then_some(Credentialing::PresignedV2))
+    Ok(V2::in_query(query)?.map(Credentialing::PresignedV2))
 }
 
 #[cfg(test)]
@@ -117,17 +103,17 @@ mod tests {
     const V4A: &str =
         "AWS4-ECDSA-P256-SHA256 Credential=k/20260705/s3/aws4_request, SignedHeaders=host, Signature=3006020100020100";
 
+    const PRESIGNED: &str = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20260705%2Feu-west-1%2Fs3%2Faws4_request\
+        &X-Amz-Date=20260705T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host\
+        &X-Amz-Signature=0000000000000000000000000000000000000000000000000000000000000000";
+
     fn headers(values: &[&str]) -> HeaderMap {
         values.iter().map(|v| (AUTHORIZATION, v.parse().expect("a header value"))).collect()
     }
 
     #[test]
     fn each_kind_of_proof_is_told_apart() {
-        let kinds = [
-            ("AWS k:c2ln", Credentialing::HeaderV2),
-            ("bearer abc", Credentialing::Bearer),
-            ("Basic abc", Credentialing::OtherScheme),
-        ];
+        let kinds = [("bearer abc", Credentialing::Bearer), ("Basic abc", Credentialing::OtherScheme)];
         for (value, expected) in kinds {
             assert_eq!(read(&headers(&[value]), Query::parse(None)), Ok(expected));
         }
@@ -136,36 +122,30 @@ mod tests {
         }
         let none = HeaderMap::new();
         assert_eq!(read(&none, Query::parse(Some("a=b"))), Ok(Credentialing::Unsigned));
-        assert_eq!(
-            read(&none, Query::parse(Some("AWSAccessKeyId=k&Signature=s&Expires=1"))),
-            Ok(Credentialing::PresignedV2)
-        );
-        assert_eq!(
-            read(&none, Query::parse(Some("X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256&X-Amz-Signature=0"))),
-            Ok(Credentialing::PresignedAsymmetric)
-        );
+        let second = Query::parse(Some("AWSAccessKeyId=k&Signature=s&Expires=1"));
+        assert!(matches!(read(&none, second), Ok(Credentialing::PresignedV2(_))));
+        let second = headers(&["AWS k:qgk2+6Sv9/oM7G3qLEjTH1a1l1g="]);
+        assert!(matches!(read(&second, Query::parse(None)), Ok(Credentialing::HeaderV2(_))));
     }
 
     #[test]
     fn a_presigned_credential_is_decoded() {
         let none = HeaderMap::new();
-        let query = "X-Amz-Credential=AKID%2F20260705%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Signature=0";
-        let Ok(Credentialing::Presigned(presigned)) = read(&none, Query::parse(Some(query))) else {
+        let Ok(Credentialing::Presigned(presigned)) = read(&none, Query::parse(Some(PRESIGNED))) else {
             panic!("presigned")
         };
-        assert_eq!(presigned.credential().access_key_id, "AKID");
-        assert_eq!(presigned.credential().scope.region, Some("eu-west-1"));
+        assert_eq!(presigned.authorization().credential.access_key_id, "AKID");
+        assert_eq!(presigned.authorization().credential.scope.region, Some("eu-west-1"));
     }
 
     #[test]
     fn what_looks_signed_and_is_not_readable_is_refused() {
         let none = HeaderMap::new();
-        let presigned = "X-Amz-Credential=k%2F20260705%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature=0";
         for (headers, query, why) in [
             (headers(&[V4, V4]), "", BadProof::RepeatedHeader),
             (headers(&["Bearer a", V4]), "", BadProof::RepeatedHeader),
-            (headers(&[V4]), presigned, BadProof::Twice),
-            (headers(&["Bearer a"]), presigned, BadProof::Twice),
+            (headers(&[V4]), PRESIGNED, BadProof::Twice),
+            (headers(&["Bearer a"]), PRESIGNED, BadProof::Twice),
             (headers(&["AWS4-HMAC-SHA256 nonsense"]), "", BadProof::Header(BadAuthorization::UnknownPart)),
             (headers(&["aws4-hmac-sha256 Credential=x"]), "", BadProof::Header(BadAuthorization::Algorithm)),
             (
@@ -173,10 +153,8 @@ mod tests {
                 "",
                 BadProof::Header(BadAuthorization::Missing("Credential")),
             ),
-            (none.clone(), "X-Amz-Signature=0", BadProof::Presigned),
-            (none.clone(), "x-amz-signature=0", BadProof::Presigned),
-            (none.clone(), "X-Amz-Credential=k%2F20260705&X-Amz-Signature=0", BadProof::Presigned),
-            (none, "X-Amz-Credential=a&X-Amz-Credential=b&X-Amz-Signature=0", BadProof::Presigned),
+            (none.clone(), "X-Amz-Signature=0", BadProof::Presigned(BadPresigned::Missing("X-Amz-Algorithm"))),
+            (none, "x-amz-signature=0", BadProof::Presigned(BadPresigned::Repeated("X-Amz-Signature"))),
         ] {
             assert_eq!(read(&headers, Query::parse(Some(query))), Err(why), "{headers:?} {query}");
         }

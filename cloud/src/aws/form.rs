@@ -1,6 +1,7 @@
-//! Where a request carries its signature. It leaves in the form in which it came.
+//! Where a request carries its signature. It leaves where it came, and never as version 2.
 
 use super::algorithm::Algorithm;
+use super::presigned::Left;
 
 /// The forms of a signature that are verified and made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,14 +10,37 @@ pub enum Form {
     Header,
     /// SigV4A in the `Authorization` header.
     Asymmetric,
+    /// SigV4 in the query: a presigned URL.
+    Query(Left),
+    /// SigV4A in the query.
+    QueryAsymmetric(Left),
+    /// Version 2 in the header: leaves as [`Form::Header`].
+    HeaderV2,
+    /// Version 2 in the query: leaves as [`Form::Query`].
+    QueryV2(Left),
+    /// The password of Basic credentials, for git.
+    Git,
 }
 
 impl Form {
     /// How such signatures are made.
     pub const fn algorithm(self) -> Algorithm {
         match self {
-            Self::Header => Algorithm::Hmac,
-            Self::Asymmetric => Algorithm::Ecdsa,
+            Self::Header | Self::Query(_) | Self::HeaderV2 | Self::QueryV2(_) | Self::Git => Algorithm::Hmac,
+            Self::Asymmetric | Self::QueryAsymmetric(_) => Algorithm::Ecdsa,
+        }
+    }
+
+    /// Whether it stands in the query, which answers may repeat.
+    pub const fn is_in_query(self) -> bool {
+        matches!(self, Self::Query(_) | Self::QueryAsymmetric(_) | Self::QueryV2(_))
+    }
+
+    /// The form of a query signed so.
+    pub(super) const fn in_query(algorithm: Algorithm, left: Left) -> Self {
+        match algorithm {
+            Algorithm::Hmac => Self::Query(left),
+            Algorithm::Ecdsa => Self::QueryAsymmetric(left),
         }
     }
 

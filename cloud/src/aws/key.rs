@@ -85,9 +85,19 @@ impl SigningKey {
         self.sign(Subject::Request, date, &[canonical.as_str()])
     }
 
+    /// The same with a time without its `Z`, as helpers of git sign.
+    pub(super) fn sign_for_git(&self, date: &AmzDate, canonical: &HexDigest) -> Signature {
+        let hashes = [canonical.as_str()];
+        let lines = self.lines(Subject::Request, date.as_str().trim_end_matches('Z'), &hashes);
+        match &self.key {
+            Key::Hmac(key) => sign_hmac(key, lines),
+            Key::Ecdsa(pair) => pair.sign(lines),
+        }
+    }
+
     /// Signs a title, date, scope and hashes, a line each: every string to sign has this shape.
     pub(super) fn sign(&self, subject: Subject, date: &AmzDate, hashes: &[&str]) -> Signature {
-        let lines = self.lines(subject, date, hashes);
+        let lines = self.lines(subject, date.as_str(), hashes);
         match &self.key {
             Key::Hmac(key) => sign_hmac(key, lines),
             Key::Ecdsa(pair) => pair.sign(lines),
@@ -96,15 +106,15 @@ impl SigningKey {
 
     /// Whether `claimed` was made with this key over the same lines.
     pub(super) fn verifies(&self, subject: Subject, date: &AmzDate, hashes: &[&str], claimed: &Signature) -> bool {
-        let lines = self.lines(subject, date, hashes);
+        let lines = self.lines(subject, date.as_str(), hashes);
         match &self.key {
             Key::Hmac(key) => sign_hmac(key, lines).matches(claimed),
             Key::Ecdsa(pair) => pair.verifies(lines, claimed),
         }
     }
 
-    fn lines<'a>(&'a self, subject: Subject, date: &'a AmzDate, hashes: &'a [&str]) -> impl Iterator<Item = &'a str> {
-        let head = [self.algorithm().title(subject), "\n", date.as_str(), "\n", &self.scope];
+    fn lines<'a>(&'a self, subject: Subject, date: &'a str, hashes: &'a [&str]) -> impl Iterator<Item = &'a str> {
+        let head = [self.algorithm().title(subject), "\n", date, "\n", &self.scope];
         head.into_iter().chain(hashes.iter().flat_map(|hash| ["\n", *hash]))
     }
 }

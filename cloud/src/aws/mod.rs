@@ -8,11 +8,18 @@ pub mod form;
 pub mod partition;
 pub mod recognise;
 
+pub mod claim;
+pub mod cluster;
+pub mod git;
 pub mod placeholder;
+pub mod presigned;
+pub mod v2;
 pub mod verify;
 
 pub mod host;
 pub mod key;
+pub mod mask;
+pub mod mismatch;
 pub mod operations;
 pub mod payload;
 pub mod sign;
@@ -42,6 +49,8 @@ mod sqs;
 mod canonical;
 mod date;
 mod key_pair;
+mod presign;
+mod readings;
 mod trailer;
 
 #[cfg(test)]

@@ -51,7 +51,12 @@ impl Payload {
         if values.next().is_some() {
             return Err(PayloadError::Repeated);
         }
-        match value.as_bytes() {
+        Self::parse(value.as_bytes()).map(Some)
+    }
+
+    /// Reads a declaration's value.
+    pub(super) fn parse(value: &[u8]) -> Result<Self, PayloadError> {
+        match value {
             b"UNSIGNED-PAYLOAD" => Ok(Self::Unsigned),
             b"STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Ok(Self::UnsignedTrailer),
             b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Ok(Self::SignedChunks(Algorithm::Hmac)),
@@ -61,7 +66,6 @@ impl Payload {
             b"STREAMING-AWS4-HMAC-SHA256-EVENTS" => Ok(Self::Events),
             hash => HexDigest::parse(hash).map(Self::Hash).ok_or(PayloadError::Malformed),
         }
-        .map(Some)
     }
 
     /// Hashes a whole body.

@@ -10,6 +10,8 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use percent_encoding::percent_decode;
 
+use super::cluster;
+
 /// Long-lived keys begin so. `ASIA` would make clients expect a session token.
 const PREFIX: &str = "AKIA";
 
@@ -70,14 +72,19 @@ impl Placeholders {
         self.0.get(access_key_id)
     }
 
+    /// The placeholder that stands for `target`.
+    pub fn of(&self, target: &TargetName) -> Option<&Placeholder> {
+        self.0.values().find(|placeholder| placeholder.target == *target)
+    }
+
     /// A placeholder whose access key id stands in `bytes`.
     pub fn mentioned_in(&self, bytes: &[u8]) -> Option<&Placeholder> {
         let ids = bytes.windows(ID_LENGTH).filter(|window| window.starts_with(PREFIX.as_bytes()));
         ids.filter_map(|window| std::str::from_utf8(window).ok()).find_map(|id| self.find(id))
     }
 
-    /// A placeholder that a request's head carries: in its URL or a header, also percent-encoded, or as Basic
-    /// credentials (CodeCommit's helper sends the access key id as a user name). Such a request may only go to where
+    /// A placeholder that a request's head carries: in its URL or a header, also percent-encoded, as Basic
+    /// credentials (CodeCommit's helper sends the access key id as a user name), or inside the bearer of a cluster. Such a request may only go to where
     /// the placeholder is exchanged; anywhere else, whoever receives it could replay it to us for 15 minutes.
     pub fn mentioned_in_head(&self, parts: &Parts) -> Option<&Placeholder> {
         let url = parts.uri.path_and_query().map_or("", |url| url.as_str()).as_bytes();
@@ -88,7 +95,10 @@ impl Placeholders {
                 text.contains(&b'%').then(|| self.mentioned_in(&percent_decode(text).collect::<Vec<u8>>()))?
             })
         });
-        plain.or_else(|| self.mentioned_in(&basic(parts)?))
+        let in_bearer = || cluster::url_in(&parts.headers).ok().flatten().map(String::into_bytes);
+        plain
+            .or_else(|| self.mentioned_in(&basic(parts)?))
+            .or_else(|| self.mentioned_in(&percent_decode(&in_bearer()?).collect::<Vec<u8>>()))
     }
 }
 
@@ -171,6 +181,9 @@ mod tests {
         assert!(finds(&format!("/?AWSAccessKeyId={id}&Signature=x"), ("x-a", "1")));
         assert!(finds(&encoded, ("x-a", "1")));
         assert!(finds("/", ("authorization", &basic)));
+        let url = format!("https://sts.amazonaws.com/?X-Amz-Credential={id}%2F20260705");
+        let bearer = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(url);
+        assert!(finds("/", ("authorization", &format!("Bearer k8s-aws-v1.{bearer}"))));
         assert!(finds("/", ("x-anything", &id)));
         assert!(!finds("/?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE", ("authorization", "Basic QUtJQTpwdw==")));
     }

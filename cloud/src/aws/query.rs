@@ -40,7 +40,7 @@ impl<'q> Query<'q> {
 pub(super) struct Contradiction;
 
 /// `application/x-www-form-urlencoded` decoding. What is not UTF-8 keeps replacement characters: it matches no name.
-fn decode(text: &str) -> Cow<'_, str> {
+pub(super) fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);
     }

@@ -10,7 +10,9 @@ use access::{Call, Cloud};
 use super::action::{self, Known};
 use super::credentialing::{self, BadProof, Credentialing};
 use super::endpoints::{Endpoint, UnknownHost, resolve};
+use super::git;
 use super::operations;
+use super::presigned;
 use super::query::Query;
 use super::s3_target::is_nameless;
 use super::sqs;
@@ -86,14 +88,15 @@ pub fn recognise(head: Head<'_>) -> Result<Recognised<'_>, Unrecognised> {
         // `S3.amazonaws.com` would pass by the host rules, and still reach S3.
         return Err(UnknownHost::NotAName.into());
     }
-    let signed = Signed::of(&credentialing);
+    let signed = Signed::of(&credentialing, head.host, &endpoint);
     let service = match signed.service {
         Some(scope) => agreed(scope, &endpoint)?,
         None => endpoint.as_ref().map_err(|why| *why)?.service,
     };
     let host_region = endpoint.as_ref().ok().and_then(|endpoint| endpoint.region.name());
     // SigV4A signs for a set of regions; where the request goes is one of them.
-    let region = signed.region.or(host_region).or_else(|| region_set(head.headers));
+    let in_query = query.one(presigned::REGION_SET).ok().flatten();
+    let region = signed.region.or(host_region).or_else(|| region_set(head.headers)).or(in_query.as_deref());
     let reading = action::read(Known { head, query, service, region, endpoint: endpoint.as_ref().ok() });
     let call = Call {
         cloud: Cloud::Aws,
@@ -153,16 +156,23 @@ struct Signed<'c> {
 }
 
 impl<'c> Signed<'c> {
-    fn of(credentialing: &'c Credentialing<'_>) -> Self {
+    fn of(credentialing: &'c Credentialing<'_>, host: &'c str, endpoint: &Result<Endpoint<'_>, UnknownHost>) -> Self {
         let scope = match credentialing {
             Credentialing::Header(authorization) => authorization.credential.scope,
-            Credentialing::Presigned(presigned) => presigned.credential().scope,
-            Credentialing::PresignedAsymmetric
-            | Credentialing::HeaderV2
-            | Credentialing::PresignedV2
-            | Credentialing::Bearer
-            | Credentialing::OtherScheme
-            | Credentialing::Unsigned => return Self::default(),
+            Credentialing::Presigned(presigned) => presigned.authorization().credential.scope,
+            // Its scope is not on the wire, and S3 alone takes it. The host tells the region; one that it does not tell,
+            // such as an emulator's, is in the region where S3 began.
+            Credentialing::HeaderV2(_) | Credentialing::PresignedV2(_) => {
+                return match endpoint {
+                    Ok(_) => Self::default(),
+                    Err(_) => Self { service: Some("s3"), region: Some("us-east-1") },
+                };
+            }
+            Credentialing::Git(_) => {
+                let region = git::region_of(host);
+                return Self { service: region.map(|_| git::SERVICE), region };
+            }
+            Credentialing::Bearer | Credentialing::OtherScheme | Credentialing::Unsigned => return Self::default(),
         };
         Self { service: Some(scope.service), region: scope.region }
     }

@@ -14,9 +14,12 @@ use super::canonical::{Canonical, Headers, Line};
 use super::chain::Chain;
 use super::date::AmzDate;
 use super::form::Form;
+use super::git;
 use super::host::{self, HostError};
 use super::key::{AccessKey, SigningKey, SigningKeys};
+use super::mismatch::CanonicalRequest;
 use super::payload::{CONTENT_SHA256, Payload};
+use super::presign;
 use super::signature::Signature;
 use super::strip::{self, AMZ_DATE, SECURITY_TOKEN, StripError};
 use super::uri::{self, MalformedEscape, PathRule, Spelling};
@@ -38,7 +41,7 @@ pub struct Signer<'a> {
 
 impl Signer<'_> {
     /// The key for requests of a day.
-    fn key(&self, date: &AmzDate) -> Arc<SigningKey> {
+    pub(super) fn key(&self, date: &AmzDate) -> Arc<SigningKey> {
         let AwsCredential { access_key_id, secret_access_key, .. } = self.credential;
         let region = match self.form.algorithm() {
             Algorithm::Hmac => Some(self.region),
@@ -50,12 +53,17 @@ impl Signer<'_> {
 }
 
 /// A head that is signed. What is left to do is its body.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Signed {
     chain: Chain,
+    canonical: CanonicalRequest,
 }
 
 impl Signed {
+    pub(super) const fn new(chain: Chain, canonical: CanonicalRequest) -> Self {
+        Self { chain, canonical }
+    }
+
     /// The head's signature.
     pub const fn signature(&self) -> &Signature {
         self.chain.signature()
@@ -64,6 +72,11 @@ impl Signed {
     /// For a body with signed chunks: the chain that begins at the head's signature.
     pub fn into_chain(self) -> Chain {
         self.chain
+    }
+
+    /// The chain, and what was signed: that explains a refused signature.
+    pub fn into_parts(self) -> (Chain, CanonicalRequest) {
+        (self.chain, self.canonical)
     }
 }
 
@@ -91,6 +104,9 @@ pub enum SignError {
     /// The canonical path and query are longer than a URL may be.
     #[error("the URL is too long once it is written canonically")]
     Path(#[source] InvalidUri),
+    /// No URL can be good for longer than the lease that signs it.
+    #[error("the lease to presign with has expired")]
+    Expired,
     /// The rewritten URL lacks a part.
     #[error("the URL cannot be put together again")]
     Url(#[source] InvalidUriParts),
@@ -105,7 +121,13 @@ pub enum SignError {
 /// covers the wire form itself.
 pub fn countersign(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestamp) -> Result<Signed, SignError> {
     match by.form {
-        Form::Header | Form::Asymmetric => in_header(parts, payload, by, at),
+        Form::Header | Form::Asymmetric | Form::HeaderV2 => in_header(parts, payload, by, at),
+        Form::Git => git::in_password(parts, by, at),
+        Form::Query(left) | Form::QueryAsymmetric(left) => presign::in_query(parts, payload, by, (left, at)),
+        Form::QueryV2(left) => {
+            presign::translate(parts)?;
+            presign::in_query(parts, payload, by, (left, at))
+        }
     }
 }
 
@@ -118,6 +140,8 @@ fn in_header(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestam
     insert_token(parts, by.credential)?;
     declare_payload(parts, payload, PathRule::of(by.service))?;
 
+    // A signature of version 2 has no list of what it covers.
+    let client = client.filter(|_| by.form != Form::HeaderV2);
     let headers = headers_to_sign(parts, signed_by(client.as_ref())?);
     let canonical = Canonical::new(Line::new(parts, by.service), headers)?;
     strip::refuse_in_query(canonical.query().0)?;
@@ -127,12 +151,14 @@ fn in_header(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestam
 
     let key = by.key(&date);
     let mut header = unsigned_header(&by.credential.access_key_id, &key, canonical.signed_headers());
-    let signature = key.sign_request(&date, &canonical.hash(payload.as_str()));
+    let (hash, canonical) = canonical.finish(payload.as_str());
+    let signature = key.sign_request(&date, &hash);
     header.extend_from_slice(signature.as_bytes());
     let header = HeaderValue::from_maybe_shared(bytes::Bytes::from(header)).map_err(SignError::Credential)?;
     parts.headers.insert(AUTHORIZATION, header);
     let chain = Chain::new(key, date, signature);
-    Ok(Signed { chain: if payload.is_events() { chain.through_midnight(|date| by.key(date)) } else { chain } })
+    let chain = if payload.is_events() { chain.through_midnight(|date| by.key(date)) } else { chain };
+    Ok(Signed::new(chain, canonical))
 }
 
 /// What the client covered with its signature, if it signed.
@@ -191,17 +217,23 @@ fn respelled(parts: &Parts, canonical: &Canonical) -> Result<Option<Uri>, SignEr
     if (path_spelling, query_spelling) == (Spelling::Canonical, Spelling::Canonical) {
         return Ok(None);
     }
-    let mut text = match path_spelling {
-        Spelling::Other => path.to_vec(),
-        Spelling::Canonical => parts.uri.path().as_bytes().to_vec(),
-    };
-    if let Some(query) = parts.uri.query() {
+    let path = if path_spelling == Spelling::Other { path } else { parts.uri.path().as_bytes() };
+    let query = parts.uri.query().map(uri::respell_query).transpose()?;
+    url(parts, path, query.as_deref()).map(Some)
+}
+
+/// The URL with another path and query.
+pub(super) fn url(parts: &Parts, path: &[u8], query: Option<&[u8]>) -> Result<Uri, SignError> {
+    let mut text = Vec::with_capacity(path.len() + 1 + query.map_or(0, <[u8]>::len));
+    text.extend_from_slice(path);
+    if let Some(query) = query {
         text.push(b'?');
-        text.extend(uri::respell_query(query)?);
+        text.extend_from_slice(query);
     }
     let mut uri = parts.uri.clone().into_parts();
-    uri.path_and_query = Some(PathAndQuery::try_from(text).map_err(SignError::Path)?);
-    Uri::from_parts(uri).map(Some).map_err(SignError::Url)
+    let text = bytes::Bytes::from(text);
+    uri.path_and_query = Some(PathAndQuery::from_maybe_shared(text).map_err(SignError::Path)?);
+    Uri::from_parts(uri).map_err(SignError::Url)
 }
 
 #[cfg(test)]

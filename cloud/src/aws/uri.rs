@@ -131,6 +131,11 @@ pub(super) fn respell_query(wire: &str) -> Result<Vec<u8>, MalformedEscape> {
     Ok(out)
 }
 
+/// Appends `text`, which is not escaped yet, as a name or value of a canonical query.
+pub(super) fn encode_all(text: &str, out: &mut Vec<u8>) {
+    text.bytes().for_each(|byte| encode(byte, out));
+}
+
 impl Spelling {
     const fn and(self, other: Self) -> Self {
         match (self, other) {

@@ -9,16 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::algorithm::Subject;
 use super::authorization::{Authorization, Scope};
-use super::canonical::{Canonical, Headers, Line};
+use super::canonical::Canonical;
 use super::chain::Chain;
 use super::date::AmzDate;
 use super::form::Form;
-use super::host::{self, HostError};
+use super::host::HostError;
 use super::key::{AccessKey, SigningKey, SigningKeys};
 use super::payload::{Payload, PayloadError};
+use super::readings::readings;
 use super::signature::Signature;
 use super::strip::{AMZ_DATE, REGION_SET, SECURITY_TOKEN};
-use super::uri::{self, MalformedEscape, Reading};
+use super::uri::MalformedEscape;
 
 /// How far the client's clock may be from ours, either way: what AWS itself allows.
 pub const MAX_SKEW: SignedDuration = SignedDuration::from_mins(15);
@@ -32,6 +33,12 @@ pub enum VerifyError {
     /// Signed too long ago, or in the future.
     #[error("the request was signed {:#} {}; is this machine's clock right?", .0.abs(), if .0.is_negative() { "in the future" } else { "ago" })]
     Stale(SignedDuration),
+    /// A presigned URL whose time is over.
+    #[error("the presigned URL expired {0:#} ago")]
+    Expired(SignedDuration),
+    /// A presigned URL for S3 that says no end.
+    #[error("the presigned query lacks X-Amz-Expires")]
+    Endless,
     /// The key is for another day, region or service than the claim.
     #[error("the credential scope is for another day than the request's date, or not the one expected")]
     Scope,
@@ -64,6 +71,16 @@ pub enum Check {
     Pending(Pending),
 }
 
+impl Check {
+    /// The same, where it is done with the head ([`Verified::through_midnight`]).
+    pub(super) fn through_midnight(self, keys: &SigningKeys, of: (AccessKey<'_>, Scope<'_>)) -> Self {
+        match self {
+            Self::Verified(verified) => Self::Verified(verified.through_midnight(keys, of)),
+            pending @ Self::Pending(_) => pending,
+        }
+    }
+}
+
 /// A verification that waits for the body's hash.
 pub struct Pending {
     form: Form,
@@ -78,7 +95,7 @@ pub struct Pending {
 pub struct Verified {
     form: Form,
     payload: Payload,
-    chain: Chain,
+    chain: Option<Chain>,
 }
 
 impl Verified {
@@ -100,11 +117,11 @@ impl Verified {
             return self;
         }
         let key = |date: &AmzDate| keys.key(access_key, Scope { date: date.day(), ..scope });
-        Self { chain: self.chain.through_midnight(key), ..self }
+        Self { chain: self.chain.map(|chain| chain.through_midnight(key)), ..self }
     }
 
-    /// For a body that is signed piece by piece: the chain that begins at the client's signature.
-    pub fn into_chain(self) -> Chain {
+    /// For a body that is signed piece by piece: the chain that begins at the client's signature. Version 2 has none.
+    pub fn into_chain(self) -> Option<Chain> {
         self.chain
     }
 }
@@ -122,17 +139,49 @@ pub fn check(
     if age.abs() > MAX_SKEW {
         return Err(VerifyError::Stale(age));
     }
+    let (form, query) = (Form::in_header(key.algorithm()), parts.uri.query().unwrap_or_default());
+    let payload = Payload::declared(&parts.headers)?;
+    compare(parts, (form, claim), (key, date), (payload, &[query]))
+}
+
+/// What a form proves that says nothing of the body, once its signature was found right: the body is then not covered by
+/// ours either.
+pub(super) fn uncovered(form: Form, declared: Option<Payload>) -> Result<Check, VerifyError> {
+    match declared.unwrap_or(Payload::Unsigned) {
+        Payload::SignedChunks(_) | Payload::SignedChunksTrailer(_) | Payload::Events | Payload::UndeclaredEvents => {
+            Err(PayloadError::Malformed.into())
+        }
+        payload @ (Payload::Hash(_) | Payload::Unsigned | Payload::UnsignedTrailer) => {
+            Ok(Check::Verified(Verified { form, payload, chain: None }))
+        }
+    }
+}
+
+/// Holds what a request claims against what it is; its query is read in each of the ways given.
+pub(super) fn compare(
+    parts: &Parts,
+    (form, claim): (Form, &Authorization<'_>),
+    (key, date): (Arc<SigningKey>, AmzDate),
+    (payload, queries): (Option<Payload>, &[&str]),
+) -> Result<Check, VerifyError> {
     if !key.is_for(claim.credential.scope) || claim.credential.scope.date != date.day() {
         return Err(VerifyError::Scope);
     }
+    // In SigV4A the regions stand in a header, in the place of the scope's.
+    if form == Form::Asymmetric && !claim.signed_headers.contains(REGION_SET.as_str()) {
+        return Err(VerifyError::Uncovered(REGION_SET.to_string()));
+    }
     covers(parts, claim)?;
-    let payload = Payload::declared(&parts.headers)?;
     if payload.and_then(|payload| payload.algorithm()).is_some_and(|pieces| pieces != key.algorithm()) {
         return Err(PayloadError::OtherAlgorithm.into());
     }
     let claimed = Signature::parse(claim.signature.as_bytes(), key.algorithm()).ok_or(VerifyError::Mismatch)?;
-    let pending =
-        Pending { form: Form::in_header(key.algorithm()), claimed, key, date, readings: readings(parts, claim)? };
+    let (first, others) = queries.split_first().unwrap_or((&"", &[]));
+    let mut readings = readings(parts, claim, first)?;
+    for query in others {
+        readings.extend(super::readings::readings(parts, claim, query)?);
+    }
+    let pending = Pending { form, claimed, key, date, readings };
     match payload {
         Some(payload) => pending.finish(&payload).map(Check::Verified),
         // Who hashes a body knows how long it is.
@@ -154,7 +203,7 @@ impl Pending {
         let mut hashes = readings.iter().map(|canonical| canonical.hash(payload.as_str()));
         let is_right = hashes.any(|hash| key.verifies(Subject::Request, date, &[hash.as_str()], claimed));
         let chain = Chain::new(key.clone(), *date, *claimed);
-        is_right.then_some(Verified { form: *form, payload: *payload, chain })
+        is_right.then_some(Verified { form: *form, payload: *payload, chain: Some(chain) })
     }
 }
 
@@ -165,7 +214,7 @@ impl std::fmt::Debug for Pending {
 }
 
 /// The date that the string to sign was made with: `X-Amz-Date`, or `Date` where there is none.
-fn date(parts: &Parts) -> Result<AmzDate, VerifyError> {
+pub(super) fn date(parts: &Parts) -> Result<AmzDate, VerifyError> {
     let name = if parts.headers.contains_key(AMZ_DATE) { AMZ_DATE } else { DATE };
     let mut values = parts.headers.get_all(&name).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(VerifyError::NoDate) };
@@ -177,63 +226,11 @@ fn date(parts: &Parts) -> Result<AmzDate, VerifyError> {
 }
 
 /// AWS's own headers must be covered, as AWS demands it; otherwise somebody between could add an order of their own. (The
-/// host is: nothing else parses.) Only the token may be left out: some services want it added after signing. In SigV4A
-/// the regions stand in a header, in the place of the scope's.
+/// host is: nothing else parses.) Only the token may be left out: some services want it added after signing.
 fn covers(parts: &Parts, claim: &Authorization<'_>) -> Result<(), VerifyError> {
-    if claim.credential.scope.region.is_none() && !claim.signed_headers.contains(REGION_SET.as_str()) {
-        return Err(VerifyError::Uncovered(REGION_SET.to_string()));
-    }
     let own = parts.headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-amz-"));
     let mut uncovered = own.filter(|name| *name != SECURITY_TOKEN && !claim.signed_headers.contains(name));
     uncovered.next().map_or(Ok(()), |name| Err(VerifyError::Uncovered(name.to_owned())))
-}
-
-/// The canonical requests that an honest client may have hashed: path, query and host each as they are meant, or as they
-/// stand. Nearly always these are one; else there are at most eight. More readings are no way in: each takes the secret.
-fn readings(parts: &Parts, claim: &Authorization<'_>) -> Result<Vec<Canonical>, VerifyError> {
-    let meant = Line::new(parts, claim.credential.scope.service);
-    let host = host::canonical(parts)?;
-    let sent = host::on_wire(parts)?.unwrap_or(&host);
-    let first = Canonical::new(meant, covered(parts, claim, host.as_bytes())?)?;
-
-    let mut lines = vec![meant];
-    let (mut path, mut query) = (Vec::new(), Vec::new());
-    uri::path(meant.path, meant.rule, Reading::Verbatim, &mut path)?;
-    uri::query(meant.query, Reading::Verbatim, &mut query)?;
-    if path != first.path().0 {
-        lines.push(Line { path_reading: Reading::Verbatim, ..meant });
-    }
-    if query != first.query().0 {
-        lines.extend_from_within(..);
-        let half = lines.len() / 2;
-        lines[half..].iter_mut().for_each(|line| line.query_reading = Reading::Verbatim);
-    }
-    let mut readings = vec![first];
-    for line in &lines[1..] {
-        readings.push(Canonical::new(*line, covered(parts, claim, host.as_bytes())?)?);
-    }
-    if *sent != host {
-        for line in lines {
-            readings.push(Canonical::new(line, covered(parts, claim, sent.as_bytes())?)?);
-        }
-    }
-    Ok(readings)
-}
-
-fn covered<'a>(parts: &'a Parts, claim: &Authorization<'a>, host: &'a [u8]) -> Result<Headers<'a>, VerifyError> {
-    let mut headers = Headers::with_capacity(parts.headers.len() + 1);
-    for name in claim.signed_headers.names() {
-        let before = headers.len();
-        if name == "host" {
-            headers.push((name, host));
-        } else {
-            headers.extend(parts.headers.get_all(name).iter().map(|value| (name, value.as_bytes())));
-        }
-        if headers.len() == before {
-            return Err(VerifyError::Absent(name.to_owned()));
-        }
-    }
-    Ok(headers)
 }
 
 #[cfg(test)]
@@ -345,7 +342,7 @@ mod tests {
         }
         let unsigned = header(&"0".repeat(144));
         let claim = authorization::parse(&unsigned).unwrap();
-        let canonical = readings(&parts, &claim).unwrap().remove(0);
+        let canonical = readings(&parts, &claim, "").unwrap().remove(0);
         let payload = parts.headers["x-amz-content-sha256"].to_str().unwrap();
         let date = AmzDate::parse(b"20130524T000000Z").unwrap();
         let signature = derive(&claim, claim.credential.scope).sign_request(&date, &canonical.hash(payload));
@@ -432,9 +429,9 @@ mod tests {
             "signed lower case and without the default port"
         );
         let claim = authorization::parse(GET).unwrap();
-        assert_eq!(readings(&parts, &claim).map(|readings| readings.len()), Ok(2));
+        assert_eq!(readings(&parts, &claim, "").map(|readings| readings.len()), Ok(2));
         parts.uri = "/a$b?c+d".parse().unwrap();
-        assert_eq!(readings(&parts, &claim).map(|readings| readings.len()), Ok(8));
-        assert_eq!(readings(&get(), &claim).map(|readings| readings.len()), Ok(1));
+        assert_eq!(readings(&parts, &claim, "c+d").map(|readings| readings.len()), Ok(8));
+        assert_eq!(readings(&get(), &claim, "").map(|readings| readings.len()), Ok(1));
     }
 }

@@ -113,7 +113,7 @@ fn countersigned(mut parts: Parts) -> (Resigner, String) {
     let (client, signed) = peer::countersigned(&mut parts);
     let framing = Framing::declared(&parts.headers, client.payload()).unwrap().unwrap();
     let seed = signed.signature().as_str().to_owned();
-    (Resigner::new(client.into_chain(), signed.into_chain(), framing), seed)
+    (Resigner::new(client.into_chain().unwrap(), signed.into_chain(), framing), seed)
 }
 
 /// The server of whoever signed with the lease.

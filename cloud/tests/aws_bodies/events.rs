@@ -131,7 +131,7 @@ fn countersigned(mut parts: Parts, ahead: i64) -> (event::Resigner, Stream) {
     let (client, signed) = peer::countersigned_at(&mut parts, ahead);
     assert!(matches!(client.payload(), Payload::Events | Payload::UndeclaredEvents));
     let previous = signed.signature().as_str().to_owned();
-    (event::Resigner::new(client.into_chain(), signed.into_chain()), Stream { secret: LEASE.1, previous })
+    (event::Resigner::new(client.into_chain().unwrap(), signed.into_chain()), Stream { secret: LEASE.1, previous })
 }
 
 fn resign(resigner: &mut event::Resigner, pieces: &[&[u8]]) -> Result<Vec<u8>, EventError> {

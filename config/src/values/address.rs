@@ -99,6 +99,15 @@ pub(crate) fn proxy(text: &str) -> Result<Url, Wrong> {
     }
 }
 
+/// The name of one host, in lower case.
+pub(crate) fn host(text: &str) -> Result<String, Wrong> {
+    let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if text.len() <= 253 && text.contains('.') && text.split('.').all(label) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(Wrong::value(format!("{} is no host name", shown(text))).help("write it without scheme, port and path"))
+}
+
 /// A pattern of host names.
 pub(crate) fn host_pattern(text: &str) -> Result<Pattern, Wrong> {
     let wrong = |message: &str| {

@@ -182,6 +182,18 @@ fn endpoints_keep_their_order_and_the_first_that_matches_counts() {
 }
 
 #[test]
+fn clusters_are_found_by_host_whatever_its_case() {
+    let of = |yaml: &str| {
+        settings(&smallest(yaml)).endpoints.cluster("0ab.gr7.eu-west-1.eks.amazonaws.com").map(str::to_owned)
+    };
+    assert_eq!(of("eks_clusters: {0AB.gr7.eu-west-1.eks.amazonaws.com: prod}\n").as_deref(), Some("prod"));
+    assert_eq!(of("eks_clusters: {1.gr7.eu-west-1.eks.amazonaws.com: prod}\n"), None);
+    for wrong in ["\"https://a.example\": prod", "a.example: \"pro d\"", "a.example: \"\"", "a: prod"] {
+        assert_eq!(codes(&smallest(&format!("eks_clusters: {{{wrong}}}\n"))), [Code::BadValue], "{wrong}");
+    }
+}
+
+#[test]
 fn egress_is_a_tunnel_to_everywhere_unless_it_is_written_otherwise() {
     let egress = settings(&smallest("")).proxy.ways.egress;
     assert_eq!(egress.otherwise, config::Otherwise::Tunnel);

@@ -7,6 +7,7 @@ use crate::stage::cluster::{CHECKOUT, STRANGER};
 use crate::stage::faults::{Fault, Station};
 use crate::stage::log::Log;
 use crate::stage::payload::Form;
+use crate::stage::presigning::Token;
 use crate::stage::program::{Ask, Keys, Reply};
 use crate::stage::sigv4::encode;
 use crate::stage::world::{BUCKET, World};
@@ -14,11 +15,14 @@ use crate::stage::world::{BUCKET, World};
 /// What happens in the life of a sidecar, good and bad; and everything that its program received.
 async fn a_day(world: &World) -> Vec<Reply> {
     let mut replies = Vec::new();
-    let put = |form| Ask::s3("PUT", BUCKET, "/x").body(vec![b'x'; 100_000]).form(form);
+    let put = |form| Ask::s3("PUT", BUCKET, "/x").body(vec![b'x'; 100_000]).form(form).header("Content-Type", "a/b");
     for form in [Form::Hashed, Form::Unsigned, Form::UnsignedTrailer, Form::Signed, Form::SignedTrailer] {
         replies.push(world.program.call(put(form)).await);
     }
     replies.push(world.program.call(Ask::s3("GET", BUCKET, "/x")).await);
+    let now = world.clock.now();
+    let url = Ask::s3("GET", BUCKET, "/x").presigned(&world.program.keys, (now, 60), Token::None);
+    replies.push(world.program.secure(BUCKET).await.call(&url).await.expect("an answer"));
     let sts = Ask::to(("sts", "us-east-1"), "POST", "sts.us-east-1.amazonaws.com", "/")
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body("Action=GetCallerIdentity&Version=2011-06-15");
@@ -28,6 +32,7 @@ async fn a_day(world: &World) -> Vec<Reply> {
 
     for (station, fault) in [
         (Station::Cloud, Fault::ServerError),
+        (Station::Cloud, Fault::Changed),
         (Station::Cloud, Fault::CloseAtHead),
         (Station::Cloud, Fault::CloseInBody),
         (Station::Cloud, Fault::Noise),

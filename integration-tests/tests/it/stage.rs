@@ -13,6 +13,7 @@ pub(crate) mod wire;
 
 pub(crate) mod jwt;
 pub(crate) mod payload;
+pub(crate) mod presigning;
 pub(crate) mod sigv4;
 
 pub(crate) mod cloud;

@@ -92,16 +92,16 @@ async fn stale_and_future_signatures_are_refused() {
 }
 
 #[tokio::test]
-async fn presigned_urls_are_refused_by_name() {
-    let (_mirror, stage) = stage().await;
+async fn presigned_url_with_another_signature_is_refused() {
+    let (mirror, stage) = stage().await;
     let (id, _) = stage.placeholder();
     let url = format!(
         "http://{S3}/x?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={id}%2F20260705%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260705T120000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature={}",
         "0".repeat(64)
     );
     let answer = ask(&stage, &format!("GET {url} HTTP/1.1\r\nHost: {S3}\r\n\r\n")).await;
-    assert!(answer.status == 400 && answer.body.contains("presigned URLs are not countersigned yet"), "{answer:?}");
-    assert_eq!(code(&stage).await, RefusalCode::NotSupported);
+    assert!(answer.status == 403 && answer.body.contains("the signature does not match"), "{answer:?}");
+    assert_eq!((code(&stage).await, mirror.connections()), (RefusalCode::PlaceholderInvalid, 0));
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@
 
 mod admit;
 mod answers;
+mod elsewhere;
 mod objects;
+mod query;
 mod services;
 mod sts;
 
@@ -26,7 +28,8 @@ use super::faults::{Fault, Faults, Station};
 use super::served::{Answer, Served, Wire, serve};
 use super::wire::{Body, Head, read_head};
 
-pub(crate) use self::services::PUBLIC;
+pub(crate) use self::elsewhere::CLUSTER;
+pub(crate) use self::services::{MOVED, PUBLIC};
 pub(crate) use self::sts::{Exchange, Provider};
 
 /// A request that arrived, believed or not.
@@ -156,7 +159,8 @@ impl Cloud {
 
 /// Whether a request asks for credentials or uses them.
 fn station(head: &Head) -> Station {
-    let exchange = head.get("authorization").is_none() && head.get("host").is_some_and(|host| host.starts_with("sts."));
+    let is_signed = head.get("authorization").is_some() || head.word(1).contains("X-Amz-Signature=");
+    let exchange = !is_signed && head.get("host").is_some_and(|host| host.starts_with("sts."));
     if exchange { Station::Sts } else { Station::Cloud }
 }
 
@@ -206,6 +210,9 @@ impl Call<'_> {
         let claim = match self.fault {
             Some(Fault::CloseAtHead) => return Ok(None),
             Some(Fault::Forbidden) => Err(Denied::new(403, "AccessDenied", "this bucket is not yours")),
+            Some(Fault::Changed) => {
+                Claim::read(&self.head.with("content-type", "application/x-changed"), self.state).map(Some)
+            }
             _ if station(self.head) == Station::Sts => Ok(None),
             _ => Claim::read(self.head, self.state).map(Some),
         };

@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     Throttle,
     /// 403 before a byte of the body is read.
     Forbidden,
+    /// Somebody on the way has changed a header that is signed.
+    Changed,
     /// 200, and a body that is none of the service's.
     Garbage,
     /// Not HTTP at all.

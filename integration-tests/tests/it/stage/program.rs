@@ -224,14 +224,14 @@ pub(crate) struct Ask {
     pub(crate) host: String,
     /// Path and query.
     pub(crate) target: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    service: String,
-    region: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) service: String,
+    pub(super) region: String,
     /// What `x-amz-content-sha256` says; `None`: it is not sent.
     form: Option<Form>,
     chunk: usize,
-    reading: Reading,
+    pub(super) reading: Reading,
 }
 
 impl Ask {
@@ -342,6 +342,11 @@ impl Signed {
     pub(crate) fn and(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// The value of a header.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// Puts another value in the place of a header's.

@@ -35,6 +35,13 @@ impl Head {
         self.all(name).next()
     }
 
+    /// The same with another value of a header.
+    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
+        let mut head = self.clone();
+        head.headers.iter_mut().filter(|(n, _)| n.eq_ignore_ascii_case(name)).for_each(|(_, v)| value.clone_into(v));
+        head
+    }
+
     /// The status of an answer.
     pub(crate) fn status(&self) -> Result<u16> {
         self.word(1).parse().map_err(|_| malformed("no status"))

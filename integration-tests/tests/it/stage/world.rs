@@ -58,6 +58,7 @@ pub(crate) struct Plan {
     targets: Option<String>,
     callers: Option<String>,
     limits: Option<String>,
+    clusters: Option<String>,
     cloud: Tls,
     ahead: SignedDuration,
 }
@@ -129,6 +130,11 @@ impl Plan {
         Self { limits: Some(yaml.to_owned()), ..self }
     }
 
+    /// What stands in `eks_clusters`, as YAML in braces.
+    pub(crate) fn clusters(self, yaml: &str) -> Self {
+        Self { clusters: Some(yaml.to_owned()), ..self }
+    }
+
     /// How the cloud is reached.
     pub(crate) fn cloud(self, cloud: Tls) -> Self {
         Self { cloud, ..self }
@@ -145,6 +151,7 @@ impl Plan {
         let (targets, grants) = (self.targets.as_deref().unwrap_or(TARGETS), self.grants.as_deref().unwrap_or(GRANTS));
         let callers = self.callers.as_ref().map_or(String::new(), |yaml| format!("    {yaml}"));
         let limits = self.limits.as_deref().unwrap_or("{}");
+        let clusters = self.clusters.as_deref().unwrap_or("{}");
         let trusted = matches!(self.cloud, Tls::Trusted | Tls::OtherName);
         let upstream = if trusted { "  upstream: { ca_file: stage.pem }\n" } else { "" };
         let directory = directory.display();
@@ -152,7 +159,7 @@ impl Plan {
             "version: 1\nrealm: acme\n\
              sources:\n  checkout:\n    kind: kubernetes/service-account\n    issuer: {issuer}\n    \
              match: {{ namespace: shop, service_account: checkout }}\n\
-             {callers}\n{targets}\n{grants}\n\
+             {callers}\n{targets}\n{grants}\neks_clusters: {clusters}\n\
              endpoints:\n  \"*.amazonaws.com\": {cloud}\n\
              proxy:\n  listen: 127.0.0.1:0\n  directory: {directory}/proxy\n  token_file: {directory}/token\n\
              {upstream}  limits: {limits}\n\

@@ -4,9 +4,9 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Session, State, open};
+use super::{Session, State, elsewhere, open, query};
 use crate::stage::payload::{Chain, Form, Unframer};
-use crate::stage::sigv4::{Authorization, Reading, Signable, canonical, sha256_hex, signature};
+use crate::stage::sigv4::{Authorization, Reading, Scope, Signable, canonical, sha256_hex, signature};
 use crate::stage::wire::Head;
 
 /// How far a request's date may be from the cloud's clock.
@@ -18,11 +18,13 @@ pub(super) struct Denied {
     pub(super) status: u16,
     pub(super) code: &'static str,
     pub(super) message: String,
+    /// The canonical request that should have been signed, and who says to have signed it.
+    pub(super) expected: Option<(String, String)>,
 }
 
 impl Denied {
     pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), expected: None }
     }
 }
 
@@ -34,11 +36,13 @@ pub(super) struct Claim {
 }
 
 #[derive(Debug)]
-struct Signed {
-    session: Session,
-    authorization: Authorization,
-    date: String,
-    declared: Option<String>,
+pub(super) struct Signed {
+    /// Path and query, as far as they are covered.
+    pub(super) target: String,
+    pub(super) session: Session,
+    pub(super) authorization: Authorization,
+    pub(super) date: String,
+    pub(super) declared: Option<String>,
 }
 
 /// A body that is what was signed, unframed.
@@ -47,7 +51,7 @@ pub(super) struct Payload {
 }
 
 /// The one value of a header.
-fn single<'a>(head: &'a Head, name: &'a str) -> Result<Option<&'a str>, Denied> {
+pub(super) fn single<'a>(head: &'a Head, name: &'a str) -> Result<Option<&'a str>, Denied> {
     let mut values = head.all(name);
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
@@ -67,16 +71,26 @@ impl Claim {
         if !target.starts_with('/') {
             return Err(Denied::new(400, "InvalidURI", "not in origin form"));
         }
-        let Some(header) = single(head, "authorization")? else { return Ok(Self { head: head.clone(), signed: None }) };
+        let Some(header) = single(head, "authorization")? else {
+            let signed = query::read(head, state)?;
+            if let Some((signed, Some(declared))) = signed.as_ref().map(|signed| (signed, &signed.declared)) {
+                signed.check(head, declared)?;
+            }
+            return Ok(Self { head: head.clone(), signed });
+        };
         if target.contains("X-Amz-Signature=") || target.contains("X-Amz-Credential=") {
             return Err(Denied::new(400, "InvalidArgument", "only one auth mechanism allowed"));
+        }
+        if let Some(signed) = elsewhere::read(head, header, state)? {
+            return Ok(Self { head: head.clone(), signed: Some(signed) });
         }
         let authorization = Authorization::parse(header)
             .ok_or_else(|| Denied::new(400, "AuthorizationHeaderMalformed", "no such authorization"))?;
         let (session, date) = current(head, &authorization, state)?;
+        let target = target.to_owned();
         covers(head, &authorization)?;
         let declared = single(head, "x-amz-content-sha256")?.map(str::to_owned);
-        let signed = Signed { session, authorization, date, declared };
+        let signed = Signed { target, session, authorization, date, declared };
         if let Some(declared) = &signed.declared {
             signed.check(head, declared)?;
         } else if signed.authorization.scope.service == "s3" {
@@ -130,15 +144,17 @@ impl Claim {
 
 impl Signed {
     /// Compares signatures, with what is declared of the payload or its hash.
-    fn check(&self, head: &Head, payload: &str) -> Result<(), Denied> {
+    pub(super) fn check(&self, head: &Head, payload: &str) -> Result<(), Denied> {
         let Authorization { scope, signed, signature: claimed, .. } = &self.authorization;
-        let request = Signable { method: head.word(0), target: head.word(1), headers: &head.headers, signed, payload };
+        let request = Signable { method: head.word(0), target: &self.target, headers: &head.headers, signed, payload };
         let canonical = canonical(request, &scope.service, Reading::Meaning);
         let expected = signature(&scope.key(&self.session.secret), (&self.date, scope), &canonical);
         if expected == *claimed {
             return Ok(());
         }
-        Err(Denied::new(403, "SignatureDoesNotMatch", format!("the canonical request is {canonical:?}")))
+        let message = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+        let denied = Denied::new(403, "SignatureDoesNotMatch", message);
+        Err(Denied { expected: Some((canonical, self.session.key_id.clone())), ..denied })
     }
 
     fn chain(&self) -> Chain {
@@ -161,26 +177,40 @@ fn current(head: &Head, authorization: &Authorization, state: &State) -> Result<
         return Err(Denied::new(403, "InvalidToken", "The provided token is malformed or otherwise invalid."));
     }
     let now = state.clock.now();
-    if now >= session.expires {
-        return Err(Denied::new(400, "ExpiredToken", "The provided token has expired."));
-    }
+    ended(&session, now)?;
     let date = single(head, "x-amz-date")?.unwrap_or_default();
     let at = read_date(date).ok_or_else(|| Denied::new(403, "AccessDenied", "no date"))?;
     if at.duration_since(now).abs() > MAX_SKEW {
         return Err(Denied::new(403, "RequestTimeTooSkewed", "the request's time is too far from the current time"));
     }
-    let scope = &authorization.scope;
-    let host = head.get("host").unwrap_or_default();
-    let (service, region) = scope_of(host);
-    let fits = scope.day == date[..8] && scope.service == service && region.is_none_or(|region| region == scope.region);
-    if !fits {
-        let message = format!("credential should be scoped to {service} {region:?} on {date}, not {}", scope.text());
-        return Err(Denied::new(403, "SignatureDoesNotMatch", message));
-    }
+    fits(head, &authorization.scope, date)?;
     Ok((session, date.to_owned()))
 }
 
-fn read_date(text: &str) -> Option<Timestamp> {
+pub(super) fn ended(session: &Session, now: Timestamp) -> Result<(), Denied> {
+    if now < session.expires {
+        return Ok(());
+    }
+    Err(Denied::new(400, "ExpiredToken", "The provided token has expired."))
+}
+
+/// Whether a scope is for the host and the day.
+pub(super) fn fits(head: &Head, scope: &Scope, date: &str) -> Result<(), Denied> {
+    let (service, region) = scope_of(head.get("host").unwrap_or_default());
+    let fits = scope.day == date[..8] && scope.service == service && region.is_none_or(|region| region == scope.region);
+    if fits {
+        return Ok(());
+    }
+    if service == "s3" && scope.service == "s3" && scope.day == date[..8] {
+        let expected = region.unwrap_or_default();
+        let message = format!("the region '{}' is wrong; expecting '{expected}'", scope.region);
+        return Err(Denied::new(400, "AuthorizationHeaderMalformed", message));
+    }
+    let message = format!("credential should be scoped to {service} {region:?} on {date}, not {}", scope.text());
+    Err(Denied::new(403, "SignatureDoesNotMatch", message))
+}
+
+pub(super) fn read_date(text: &str) -> Option<Timestamp> {
     let civil = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
@@ -193,6 +223,7 @@ fn scope_of(host: &str) -> (&str, Option<&str>) {
         return ("s3", Some(parts.get(at + 1).copied().unwrap_or("us-east-1")));
     }
     match parts[..] {
+        [_, "iot", region] => ("iotdevicegateway", Some(region)),
         ["bedrock-runtime", region] => ("bedrock", Some(region)),
         [service, region] => (service, Some(region)),
         _ => (name, None),

@@ -9,8 +9,30 @@ use crate::stage::served::Answer;
 use crate::stage::wire::Head;
 
 pub(super) fn denied(denied: &Denied, head: &Head) -> Answer {
-    let Denied { status, code, message } = denied;
-    error(head, *status, (code, message))
+    let Denied { status, code, message, expected } = denied;
+    match expected {
+        None => error(head, *status, (code, message)),
+        Some(expected) if head.get("host").is_some_and(|host| host.contains("s3")) => of_s3((code, message), expected),
+        Some((canonical, _)) => {
+            let said = format!(
+                "{message}\n\nThe Canonical String for this request should have been\n'{canonical}'\n\n\
+                 The String-to-Sign should have been\n'AWS4-HMAC-SHA256\n…'\n"
+            );
+            error(head, *status, (code, &said))
+        }
+    }
+}
+
+/// S3 repeats what it has seen, three times (Amazon S3 API reference, "Error responses").
+fn of_s3((code, message): (&str, &str), (canonical, key_id): &(String, String)) -> Answer {
+    let bytes = canonical.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    let canonical = canonical.replace('&', "&amp;");
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
+         <AWSAccessKeyId>{key_id}</AWSAccessKeyId><CanonicalRequest>{canonical}</CanonicalRequest>\
+         <CanonicalRequestBytes>{bytes}</CanonicalRequestBytes><RequestId>CLOUDS0OWN0ID000</RequestId></Error>"
+    );
+    Answer::new(403, "application/xml", body)
 }
 
 pub(super) fn server_error(head: &Head) -> Answer {
@@ -39,5 +61,8 @@ fn error(head: &Head, status: u16, (code, message): (&str, &str)) -> Answer {
         let of = "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"";
         format!("<ErrorResponse {of}><Error><Type>Sender</Type>{error}</Error>{id}</ErrorResponse>")
     };
+    if code == "AuthorizationHeaderMalformed" {
+        return Answer::new(status, "application/xml", body).header("x-amz-bucket-region", "us-east-1");
+    }
     Answer::new(status, if host.contains("s3") { "application/xml" } else { "text/xml" }, body)
 }

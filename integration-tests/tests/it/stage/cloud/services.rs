@@ -8,6 +8,9 @@ use crate::stage::served::Answer;
 use crate::stage::sigv4::{decode, sha256_hex};
 use crate::stage::wire::Head;
 
+/// The bucket whose objects are to be asked for at its own region's host.
+pub(crate) const MOVED: &str = "acme-moved";
+
 /// The bucket that everybody may read.
 pub(crate) const PUBLIC: &str = "acme-public";
 
@@ -25,7 +28,11 @@ pub(super) fn perform(state: &State, head: &Head, (session, content): (&Session,
     if host.split('.').any(|part| part == "s3") {
         return s3(state, head, (session, content));
     }
+    if host.contains(".eks.") {
+        return Ok(Answer::new(200, "application/json", json!({"kind": "NodeList"}).to_string()));
+    }
     match service {
+        "git-codecommit" => Ok(Answer::new(200, "application/x-git-upload-pack-advertisement", content)),
         "dynamodb" => {
             may(session, "dynamodb:ListTables", "*")?;
             let body = json!({"TableNames": ["receipts"]}).to_string();
@@ -83,6 +90,11 @@ impl Object<'_> {
 
 fn s3(state: &State, head: &Head, (session, content): (&Session, Vec<u8>)) -> Result<Answer, Denied> {
     let object = object(head);
+    if object.bucket == MOVED {
+        let there = format!("https://{MOVED}.s3.eu-west-1.amazonaws.com{}", head.word(1));
+        return Ok(Answer::new(307, "application/xml", "<Error><Code>TemporaryRedirect</Code></Error>")
+            .header("Location", there));
+    }
     let action = match (head.word(0), object.key.is_empty()) {
         ("PUT" | "POST", false) => "s3:PutObject",
         ("GET" | "HEAD", false) => "s3:GetObject",
