@@ -7,7 +7,10 @@
 //! | `/a%20b` | `/a%20b` | `/a%2520b` |
 //! | `/a+b` | `/a%2Bb` | `/a%2Bb` |
 //! | `/a//b/../c` | `/a//b/../c` | `/a/c` |
-//! | `/x%2fy` | `/x%2Fy` | `/x%252fy` |
+//! | `/x%2fy` | `/x/y` | `/x%252fy` |
+//!
+//! S3 takes the canonical path from the decoded key, in which every slash is one: AWS's SDK for Java v1 writes the key
+//! `a//b` as `/a/%2Fb` on the wire, and signs `/a//b`.
 
 use std::ops::Range;
 
@@ -64,17 +67,7 @@ pub(super) fn path(
 ) -> Result<Spelling, MalformedEscape> {
     let wire = if wire.is_empty() { "/" } else { wire };
     match (rule, reading) {
-        (PathRule::Object, Reading::Meaning) => {
-            let mut spelling = Spelling::Canonical;
-            for (i, segment) in wire.split('/').enumerate() {
-                if i > 0 {
-                    out.push(b'/');
-                }
-                // Segment by segment, so that `%2F` inside one stays what it was.
-                spelling = spelling.and(recode(segment, Plus::Literal, out)?);
-            }
-            return Ok(spelling);
-        }
+        (PathRule::Object, Reading::Meaning) => return recode(wire, Place::Path, out),
         (PathRule::Object, Reading::Verbatim) => out.extend_from_slice(wire.as_bytes()),
         (PathRule::Normal, Reading::Meaning) => normalise(wire, out),
         (PathRule::Normal, Reading::Verbatim) => encode_path(wire, out),
@@ -122,10 +115,10 @@ pub(super) fn respell_query(wire: &str) -> Result<Vec<u8>, MalformedEscape> {
             out.push(b'&');
         }
         let (name, value) = pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value)));
-        recode(name, Plus::Space, &mut out)?;
+        recode(name, Place::Query, &mut out)?;
         if let Some(value) = value {
             out.push(b'=');
-            recode(value, Plus::Space, &mut out)?;
+            recode(value, Place::Query, &mut out)?;
         }
     }
     Ok(out)
@@ -145,17 +138,26 @@ impl Spelling {
     }
 }
 
-/// What a raw `+` stands for. In a path it is itself (RFC 3986). In a query AWS's front ends read a form
-/// (`application/x-www-form-urlencoded`), where it is a space; so do AWS's own Rust signer, moto and radosgw.
+/// Where a text stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Plus {
-    Literal,
-    Space,
+enum Place {
+    /// A `+` is itself (RFC 3986), and a slash is never encoded.
+    Path,
+    /// AWS's front ends read a form (`application/x-www-form-urlencoded`), where a raw `+` is a space; so do AWS's own
+    /// Rust signer, moto and radosgw.
+    Query,
+}
+
+impl Place {
+    /// Whether a byte stands for itself here, and is never encoded.
+    const fn keeps(self, byte: u8) -> bool {
+        is_unreserved(byte) || matches!((self, byte), (Self::Path, b'/'))
+    }
 }
 
 fn spell(text: &str, reading: Reading, out: &mut Vec<u8>) -> Result<Spelling, MalformedEscape> {
     match reading {
-        Reading::Meaning => recode(text, Plus::Space, out),
+        Reading::Meaning => recode(text, Place::Query, out),
         Reading::Verbatim => {
             out.extend_from_slice(text.as_bytes());
             Ok(Spelling::Canonical)
@@ -164,21 +166,26 @@ fn spell(text: &str, reading: Reading, out: &mut Vec<u8>) -> Result<Spelling, Ma
 }
 
 /// Decodes `text` once and encodes it once.
-fn recode(text: &str, plus: Plus, out: &mut Vec<u8>) -> Result<Spelling, MalformedEscape> {
+fn recode(text: &str, place: Place, out: &mut Vec<u8>) -> Result<Spelling, MalformedEscape> {
     let start = out.len();
-    let plain = text.bytes().take_while(|b| is_unreserved(*b)).count();
+    let plain = text.bytes().take_while(|b| place.keeps(*b)).count();
     out.extend_from_slice(&text.as_bytes()[..plain]);
     let mut bytes = text.as_bytes()[plain..].iter().copied();
     while let Some(byte) = bytes.next() {
-        match byte {
+        let meant = match byte {
             b'%' => {
                 let (Some(high), Some(low)) = (bytes.next().and_then(nibble), bytes.next().and_then(nibble)) else {
                     return Err(MalformedEscape);
                 };
-                encode(high << 4 | low, out);
+                high << 4 | low
             }
-            b'+' if plus == Plus::Space => encode(b' ', out),
-            byte => encode(byte, out),
+            b'+' if place == Place::Query => b' ',
+            byte => byte,
+        };
+        if place.keeps(meant) {
+            out.push(meant);
+        } else {
+            encode(meant, out);
         }
     }
     Ok(if out[start..] == *text.as_bytes() { Spelling::Canonical } else { Spelling::Other })
@@ -265,7 +272,9 @@ mod tests {
             ("/a%2Bb.txt", "/a%2Bb.txt"),
             ("/dt%3D2024/part", "/dt%3D2024/part"),
             ("/%E6%97%A5", "/%E6%97%A5"),
-            ("/a%2Fb", "/a%2Fb"),
+            ("/a%2Fb", "/a/b"),
+            ("/a/%2Fb", "/a//b"),
+            ("/%2fa", "//a"),
             ("/a//b", "/a//b"),
             ("/a/../b", "/a/../b"),
             ("/a/./b", "/a/./b"),

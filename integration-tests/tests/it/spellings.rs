@@ -7,7 +7,7 @@ use crate::stage::sigv4::{Reading, decode};
 use crate::stage::world::{BUCKET, World};
 
 /// Wire spellings of keys on which signers differ.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "/plain.txt",
     "/a%20b.txt",
     "/a%2Bb.txt",
@@ -17,6 +17,7 @@ const KEYS: [&str; 16] = [
     "/dt=2024-01-01/part-0%3D1",
     "/%E6%97%A5",
     "/a%2Fb",
+    "/a/%2Fb",
     "/a//b",
     "//leading",
     "/a/../b",

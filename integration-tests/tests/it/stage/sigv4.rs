@@ -117,7 +117,7 @@ fn canonical_header(headers: &[(String, String)], name: &str) -> String {
     format!("{name}:{}\n", values.join(","))
 }
 
-/// S3: every segment decoded once and encoded once, nothing normalised. Others: normalised, then encoded as it stands.
+/// S3: decoded once and encoded once, every slash left as it is, nothing normalised. Others: normalised, then encoded as it stands.
 fn canonical_path(path: &str, service: &str, reading: Reading) -> String {
     if service != "s3" {
         return encode(normalised(path).as_bytes(), b"/");
@@ -125,7 +125,7 @@ fn canonical_path(path: &str, service: &str, reading: Reading) -> String {
     if reading == Reading::Verbatim {
         return path.to_owned();
     }
-    path.split('/').map(|segment| encode(&decode(segment), b"")).collect::<Vec<_>>().join("/")
+    encode(&decode(path), b"/")
 }
 
 /// RFC 3986 §5.2.4, and several slashes to one.
@@ -203,7 +203,7 @@ mod tests {
             let request = Signable { method: "GET", target, headers: &[], signed: &[], payload: "" };
             canonical(request, service, Reading::Meaning).lines().skip(1).take(2).collect::<Vec<_>>().join("?")
         };
-        assert_eq!(target("/a%20b//../c+d%2f?b=2&a=x%2by&a", "s3"), "/a%20b//../c%2Bd%2F?a=&a=x%2By&b=2");
+        assert_eq!(target("/a%20b//../c+d%2f?b=2&a=x%2by&a", "s3"), "/a%20b//../c%2Bd/?a=&a=x%2By&b=2");
         assert_eq!(target("/a%20b//../c+d?b&a", "bedrock"), "/c%2Bd?a=&b=");
         assert_eq!(target("/model/arn%3Aaws", "bedrock"), "/model/arn%253Aaws?");
     }
