@@ -40,4 +40,4 @@ pub use scope::{EmptyScope, Scope};
 pub use subject::subject_names;
 pub use tls::{ServerTls, TlsError};
 pub use trust::{TrustError, TrustFiles};
-pub use variables::{inherited, variables};
+pub use variables::{inherited, variables, where_set};

@@ -9,15 +9,13 @@ use crate::TrustFiles;
 ///
 /// `SSL_CERT_DIR` is not here and must stay as the user has it: set together with `SSL_CERT_FILE` it would leave
 /// OpenSSL, Go and rustls without the system's roots.
-const REPLACING: [&str; 14] = [
+const REPLACING: [&str; 13] = [
     // Python's ssl and all that stands on it, httpx, curl, Go on Linux, Ruby, PHP, cargo, rustls-native-certs
     "SSL_CERT_FILE",
-    // requests, and so google-auth, azure-storage-blob, the OCI SDK, boto3, AWS CLI v1, gcloud
+    // requests, and so google-auth, azure-storage-blob, the OCI SDK, gcloud; botocore, and so boto3 and the AWS CLI
     "REQUESTS_CA_BUNDLE",
     // the curl tool, the requests family
     "CURL_CA_BUNDLE",
-    // boto3, the AWS CLI, aws-sdk-go-v2
-    "AWS_CA_BUNDLE",
     "GIT_SSL_CAINFO",
     "PIP_CERT",
     "HTTPLIB2_CA_CERTS",
@@ -37,17 +35,29 @@ const REPLACING: [&str; 14] = [
 /// stood there, which only the bundle contains as well.
 const ADDING: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
+/// What comes before `REQUESTS_CA_BUNDLE` in botocore and before `SSL_CERT_FILE` in the AWS SDKs for Go. Whoever has set it
+/// must get the bundle in its place. To others it would only do harm: the SDK for Go v1 ends every program that brings
+/// an HTTP client of its own (measured: rclone 1.60), because it does not know how to add the roots to that.
+const WHERE_SET: &str = "AWS_CA_BUNDLE";
+
+/// The variables to set only for a program that has set them itself, each to the bundle; as [`variables`] does for a
+/// program whose environment is known.
+pub fn where_set(files: &TrustFiles) -> [(&'static str, PathBuf); 1] {
+    [(WHERE_SET, files.bundle())]
+}
+
 /// The variables to set for a child program whose value is a path. Two more go behind what the user has:
 /// [`TrustFiles::php_scan_dir`] and [`TrustFiles::java_options`].
 ///
 /// `lookup`: the user's environment, such as `std::env::var_os`.
 pub fn variables(files: &TrustFiles, lookup: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
     let replacing = REPLACING.map(|name| (name, files.bundle()));
+    let where_set = where_set(files).into_iter().filter(|(name, _)| set(&lookup, name).is_some());
     let adding = ADDING.map(|name| match set(&lookup, name) {
         Some(_) => (name, files.bundle()),
         None => (name, files.root()),
     });
-    replacing.into_iter().chain(adding).chain([("SYSTEM_WGETRC", files.wgetrc())]).collect()
+    replacing.into_iter().chain(adding).chain(where_set).chain([("SYSTEM_WGETRC", files.wgetrc())]).collect()
 }
 
 /// The files (or directories) that the user has already pointed these variables at, each path once, with the first
@@ -58,7 +68,7 @@ pub fn variables(files: &TrustFiles, lookup: impl Fn(&str) -> Option<OsString>) 
 /// `lookup`: the user's environment, such as `std::env::var_os`.
 pub fn inherited(lookup: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
     let mut found: Vec<(&'static str, PathBuf)> = Vec::new();
-    for name in REPLACING.into_iter().chain(ADDING).filter(|name| *name != "SSL_CERT_FILE") {
+    for name in REPLACING.into_iter().chain([WHERE_SET]).chain(ADDING).filter(|name| *name != "SSL_CERT_FILE") {
         let Some(path) = set(&lookup, name) else { continue };
         if found.iter().all(|(_, known)| *known != path) {
             found.push((name, path));
@@ -95,8 +105,20 @@ mod tests {
         let set = variables(&files, |_| None);
         assert_eq!(set.iter().map(|(name, _)| name).collect::<HashSet<_>>().len(), set.len());
         assert!(set.iter().all(|(name, path)| path.is_file() && *name != "SSL_CERT_DIR"));
-        assert_eq!(value(&set, "AWS_CA_BUNDLE"), files.bundle());
+        assert_eq!(value(&set, "REQUESTS_CA_BUNDLE"), files.bundle());
         assert_eq!(value(&set, "NODE_EXTRA_CA_CERTS"), files.root());
+    }
+
+    #[test]
+    fn bundle_of_aws_is_replaced_where_it_is_set_and_left_alone_where_it_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run");
+        let files =
+            TrustFiles::write(&path, &[stage::root(&["amazonaws.com"]).certificate().clone()], &Bundle::default(), "")
+                .unwrap();
+        let hers = |name: &str| (name == "AWS_CA_BUNDLE").then(|| "/home/alice/acme.pem".into());
+        assert_eq!(value(&variables(&files, hers), "AWS_CA_BUNDLE"), files.bundle());
+        assert!(variables(&files, |_| None).iter().all(|(name, _)| *name != "AWS_CA_BUNDLE"));
     }
 
     #[test]

@@ -89,7 +89,9 @@ impl Programs {
         write(&credentials, &profiles(&derived, default))?;
         let mut environment = environment(offer, &trust, &credentials, default);
         let appended = appended(offer.address, &trust);
-        write(&offer.directory.join("program.env"), &exports(&environment, &appended))?;
+        let mut lines = exports(&environment, &appended);
+        lines.extend(ca::where_set(&trust).map(|(name, path)| where_set(name, &path.to_string_lossy())));
+        write(&offer.directory.join("program.env"), &lines)?;
         environment.extend(appended.map(|(name, ours)| (name.to_owned(), behind(offer.inherited, name, &ours))));
         let placeholders = Placeholders::derive(&seed, aws.into_iter().cloned());
         Ok(Self { placeholders, environment })
@@ -158,6 +160,11 @@ fn exports(environment: &[(String, String)], appended: &[(&str, String)]) -> Str
     let set = environment.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
     let more = appended.iter().map(|(name, ours)| format!("export {name}=\"${{{name}:-}}\"{}\n", quoted(ours)));
     set.chain(more).collect()
+}
+
+/// A line that replaces what the shell has in a variable, if it has anything.
+fn where_set(name: &str, value: &str) -> String {
+    format!("[ -z \"${{{name}:-}}\" ] || export {name}={}\n", quoted(value))
 }
 
 /// In single quotes a shell takes everything literally; a single quote is written outside of them.
@@ -259,7 +266,7 @@ mod tests {
         let path = directory.path().join("run");
         let programs = prepare(&path, Some("receipts")).unwrap();
         assert_eq!(value(&programs, "https_proxy"), Some("http://127.0.0.1:8080"));
-        assert_eq!(value(&programs, "AWS_CA_BUNDLE"), Some(path.join("bundle.pem").to_str().unwrap()));
+        assert_eq!(value(&programs, "SSL_CERT_FILE"), Some(path.join("bundle.pem").to_str().unwrap()));
         let key = value(&programs, "AWS_ACCESS_KEY_ID").unwrap();
         assert_eq!(programs.placeholders.find(key).unwrap().target.as_str(), "receipts");
 
@@ -292,7 +299,7 @@ mod tests {
     /// What a shell has in `name` after reading these lines; it had `users` in it before.
     fn in_a_shell(lines: &str, name: &str, users: Option<&str>) -> String {
         let mut shell = Command::new("sh");
-        shell.args(["-euc", &format!("{lines}printf %s \"${name}\"")]).env_remove(name);
+        shell.args(["-euc", &format!("{lines}printf %s \"${{{name}-}}\"")]).env_remove(name);
         let output = shell.envs(users.map(|value| (name, value))).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -303,6 +310,17 @@ mod tests {
         let lines = exports(&[("A".into(), "it's $HOME".into())], &[]);
         assert_eq!(lines, "export A='it'\\''s $HOME'\n");
         assert_eq!(in_a_shell(&lines, "A", None), "it's $HOME");
+    }
+
+    #[test]
+    fn bundle_of_aws_is_replaced_only_in_a_shell_that_has_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run");
+        prepare(&path, None).unwrap();
+        let lines = std::fs::read_to_string(path.join("program.env")).unwrap();
+        let ours = path.join("bundle.pem").display().to_string();
+        assert_eq!(in_a_shell(&lines, "AWS_CA_BUNDLE", Some("/home/alice/acme.pem")), ours);
+        assert_eq!(in_a_shell(&lines, "AWS_CA_BUNDLE", None), "");
     }
 
     #[test]
