@@ -277,6 +277,14 @@ class Signatures(OnStage):
         headers = signed(self.credentials, "POST", "/", host=DYNAMODB, headers=LIST_TABLES, body=b"{}")
         self.refused("InvalidSignatureException", self.stage.send("POST", "/", headers, b"[]"))
 
+    def test_an_encoded_slash_is_a_slash_in_the_signature(self):
+        # moto has a signature of its own opinion here; a caller in the book means that the gate found it good.
+        sent = "/controls/a/%2Fb"
+        self.stage.send("GET", sent, signed(self.credentials, "GET", "/controls/a//b"))
+        self.assertIn("caller", self.stage.calls()[-1])
+        self.refused("SignatureDoesNotMatch", self.stage.send("GET", sent, signed(self.credentials, "GET", sent)))
+        self.assertNotIn("caller", self.stage.calls()[-1])
+
     def test_motos_controls_are_out_of_reach(self):
         self.refused("InvalidRequest", self.stage.send("POST", "/moto-api/reset-auth", {"Host": S3}, b"Infinity"))
 
@@ -343,6 +351,33 @@ class Streams(OnStage):
         self.assertEqual(self.put_chunks("signed", [b"hello"], trailer="NhCmhg==")[0], 200)
         self.refused("BadDigest", self.put_chunks("forged", [b"jello"], trailer="NhCmhg=="))
         self.refused("SignatureDoesNotMatch", self.put_chunks("forged", [b"hello"], lambda body: body.replace(b"NhCm", b"NhCn"), "NhCmhg=="))
+
+
+class Answers(OnStage):
+    """Where moto's answers are made those of AWS."""
+
+    def test_the_url_of_a_queue_leads_over_tls(self):
+        headers = {"X-Amz-Target": "AmazonSQS.CreateQueue", "Content-Type": "application/x-amz-json-1.0"}
+        host, body = "sqs.us-east-1.amazonaws.com", b'{"QueueName": "controls"}'
+        status, answer = self.stage.send("POST", "/", signed(self.credentials, "POST", "/", host=host, headers=headers, body=body), body)
+        self.assertEqual((status, json.loads(answer)["QueueUrl"]), (200, f"https://{host}/123456789012/controls"))
+
+    def test_a_bucket_without_versions_names_none(self):
+        def ask(method: str, query: str, body: bytes = b"") -> http.client.HTTPResponse:
+            target = f"/controls/parts?{query}"
+            connection = http.client.HTTPConnection("127.0.0.1", self.stage.port, timeout=30)
+            self.addCleanup(connection.close)
+            connection.request(method, target, body, signed(self.credentials, method, target, body=body))
+            response = connection.getresponse()
+            response.body = response.read()
+            self.assertEqual(response.status, 200, response.body)
+            return response
+
+        upload = ElementTree.fromstring(ask("POST", "uploads=").body).find("{*}UploadId").text
+        etag = ask("PUT", f"partNumber=1&uploadId={upload}", b"hello").headers["ETag"]
+        parts = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
+        done = ask("POST", f"uploadId={upload}", f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode())
+        self.assertNotIn("x-amz-version-id", done.headers)
 
 
 class Moto(OnStage):

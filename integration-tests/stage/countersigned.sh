@@ -11,7 +11,7 @@ work=$(mktemp -d)
 # shellcheck source=integration-tests/stage/processes.sh
 source "$stage/processes.sh"
 trap 'stop_all; rm -rf "$work"' EXIT
-cd "$work"
+cd "$work" || exit
 mkdir home
 
 step() { printf '\n-- %s\n' "$*"; }

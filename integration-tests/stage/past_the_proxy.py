@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 # All of the hosts that the stage's programs ask. A wildcard covers one label.
-HOSTS = ("*.amazonaws.com", "*.us-east-1.amazonaws.com", "*.s3.amazonaws.com", "*.s3.us-east-1.amazonaws.com")
+HOSTS = ("*.amazonaws.com", "*.us-east-1.amazonaws.com", "*.s3.amazonaws.com", "*.s3.us-east-1.amazonaws.com", "*.s3.dualstack.us-east-1.amazonaws.com")
 READ_BYTES = 256 * 1024
 MAX_HEAD_BYTES = 16 * 1024
 

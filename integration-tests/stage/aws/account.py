@@ -4,10 +4,12 @@ import json
 import logging
 import urllib.request
 from dataclasses import dataclass
+from threading import Thread
 
 import boto3
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -69,11 +71,7 @@ MAY = {"checkout": [ASSUME, "sts:TagSession", "sts:SetSourceIdentity"], "untagge
 
 def open_account(issuers: tuple[Issuer, ...]) -> Account:
     """Starts moto in this process on a free port, fills the account, and switches authentication on for good."""
-    # moto reports every request otherwise; failures of its own still show.
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    host, port = start_moto()
     url = f"http://{host}:{port}"
     iam = boto3.client(
         "iam",
@@ -91,6 +89,25 @@ def open_account(issuers: tuple[Issuer, ...]) -> Account:
         roles[role.arn] = role
     switch_authentication_on(url)
     return Account(issuers, roles, (host, port))
+
+
+def start_moto() -> tuple[str, int]:
+    """Starts moto, for as long as this process lives.
+
+    It is told that it was asked over TLS, as AWS is: the URLs in its answers say so, and the SDK for JavaScript goes where
+    the URL of a queue leads.
+    """
+    # moto reports every request otherwise; failures of its own still show.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    moto = DomainDispatcherApplication(create_backend_app)
+
+    def over_tls(environ, start_response):
+        environ["wsgi.url_scheme"] = "https"
+        return moto(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, over_tls, threaded=True, request_handler=MotoRequestHandler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    return "127.0.0.1", server.server_port
 
 
 def trust_policy(issuers: tuple[Issuer, ...], actions: list[str]) -> dict:

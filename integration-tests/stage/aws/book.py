@@ -18,6 +18,7 @@ class Entry:
     access_key_id: str | None = None
     caller: str | None = None
     payload: str | None = None
+    wire: dict = field(default_factory=dict)
     body_bytes: int = 0
     status: int = 0
     verdict: str = "accepted"

@@ -49,6 +49,15 @@ class Request:
         """Whether framing announces at least one byte."""
         return "transfer-encoding" in self.names or int(self.one("content-length") or 0) > 0
 
+    @property
+    def wire(self) -> dict:
+        """How the request is framed, and what it says besides its signature: for the book of calls."""
+        chunked = "transfer-encoding" in self.names
+        framing = "chunked" if chunked else "length" if "content-length" in self.names else None
+        told = {"framing": framing, "expect": self.one("expect"), "trailer": self.one("x-amz-trailer")}
+        told |= {"copies": "x-amz-copy-source" in self.names, "ranges": "range" in self.names}
+        return {name: value for name, value in told.items() if value}
+
     def shape(self, service: str | None) -> Shape:
         """How errors of this call are written."""
         content_type = self.one("content-type") or ""

@@ -21,6 +21,10 @@ printf hello >"$work/small"
 "$aws" s3api put-object --bucket "$bucket" --key greeting --body "$work/small" >"$work/out"
 "$aws" s3api get-object --bucket "$bucket" --key greeting "$work/small.back" >"$work/out"
 same "$work/small" "$work/small.back" "5 bytes put and got in $bucket"
+"$aws" s3 cp --no-progress "s3://$bucket/greeting" "s3://$bucket/copied + greeting" >"$work/out"
+"$aws" s3 cp --no-progress "s3://$bucket/copied + greeting" "$work/small.back" >"$work/out"
+same "$work/small" "$work/small.back" '5 bytes copied and got'
+"$aws" s3 rm "s3://$bucket/copied + greeting" >"$work/out"
 
 head -c $((64 * 1024 * 1024)) /dev/urandom >"$work/large"
 "$aws" s3 cp --no-progress "$work/large" "s3://$bucket/large" >"$work/out"

@@ -44,6 +44,8 @@ def small(s3, bucket: str):
     part = s3.get_object(Bucket=bucket, Key="greeting", Range="bytes=1-3")["Body"].read()
     expect("a range of 3 bytes got", part == b"ell")
     expect("head sees 5 bytes", s3.head_object(Bucket=bucket, Key="greeting")["ContentLength"] == 5)
+    s3.copy_object(Bucket=bucket, Key="copied greeting", CopySource={"Bucket": bucket, "Key": "greeting"})
+    expect("5 bytes copied and got", s3.get_object(Bucket=bucket, Key="copied greeting")["Body"].read() == b"hello")
 
 
 def large(s3, bucket: str):
@@ -85,7 +87,7 @@ def main():
     large(s3, bucket)
     odd_keys(s3, bucket)
     keys = sorted(found["Key"] for found in s3.list_objects_v2(Bucket=bucket)["Contents"])
-    expect("the list shows what is left", keys == ["greeting", "large"])
+    expect("the list shows what is left", keys == ["copied greeting", "greeting", "large"])
     s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
     s3.delete_bucket(Bucket=bucket)
     expect("bucket deleted", bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]])
