@@ -3,6 +3,7 @@
 use access::{Refusal, RefusalCode};
 use cloud::aws::endpoints::{is_cloud_host, resolve};
 use config::Endpoints;
+use h2::ext::Protocol;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -67,7 +68,7 @@ impl Aim {
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
         let in_target = head.uri.authority().map(|authority| authority.as_str());
         let named = |authority: &str| self.destination.is_named_by(authority);
-        if !host.is_some_and(named) || !in_target.is_none_or(named) || head.method == Method::CONNECT {
+        if !host.is_some_and(named) || !in_target.is_none_or(named) || is_tunnel(head) {
             let message =
                 format!("this connection was opened to {}, and the request names another host", self.destination);
             return Err(Stop::Misdirected(Refusal::new(RefusalCode::RequestMalformed, message)));
@@ -79,7 +80,7 @@ impl Aim {
     /// Reads where a request in absolute form goes; its `Host` must say the same (RFC 9112 §3.2.2).
     pub(crate) fn of_absolute(head: &mut Parts, endpoints: &Endpoints) -> Result<Self, Stop> {
         name_host(head)?;
-        if head.method == Method::CONNECT {
+        if is_tunnel(head) {
             return Err(malformed("CONNECT must be the first request of a connection"));
         }
         let destination = Destination::absolute(&head.uri).map_err(|error| malformed(error.to_string()))?;
@@ -126,6 +127,13 @@ fn name_host(head: &mut Parts) -> Result<(), Stop> {
         (Some(_), Some(_), None) | (None, _, _) => {}
     }
     Ok(())
+}
+
+/// Whether a request asks for a tunnel of its own; over HTTP/2 a WebSocket is asked for in the same way, by name
+/// (RFC 8441 §4).
+fn is_tunnel(head: &Parts) -> bool {
+    let protocol = head.extensions.get::<Protocol>().map(Protocol::as_str);
+    head.method == Method::CONNECT && protocol != Some("websocket")
 }
 
 fn is_tunnelled(host: &str) -> bool {

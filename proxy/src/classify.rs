@@ -9,7 +9,6 @@ use cloud::aws::placeholder::{Placeholder, Placeholders};
 use cloud::aws::recognise::{Head, Recognised, Unrecognised, recognise};
 use cloud::aws::v2::BadV2;
 use cloud::aws::verify::{Check, VerifyError};
-use http::header::UPGRADE;
 use http::request::Parts;
 
 use crate::skews::Moment;
@@ -64,9 +63,6 @@ impl Classifier {
     ///
     /// What looks signed and cannot be read is refused, never taken for unsigned.
     pub(crate) fn classify(&self, head: &Parts, host: &str, now: Moment) -> Result<Class, Refusal> {
-        if head.headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
-            return Err(not_yet("WebSockets", "use the service's HTTP API, or let the host be tunnelled"));
-        }
         let (method, uri, headers) = (&head.method, &head.uri, &head.headers);
         let recognised = match recognise(Head { method, uri, headers, host }) {
             Ok(recognised) => recognised,

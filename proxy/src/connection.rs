@@ -45,7 +45,8 @@ where
     let requests = http1::Builder::new()
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(guard), service);
+        .serve_connection(TokioIo::new(guard), service)
+        .with_upgrades();
     let mut requests = pin!(requests);
     let ended = tokio::select! {
         ended = requests.as_mut() => ended,

@@ -190,9 +190,28 @@ impl<I: AsyncRead + Unpin> Guard<I> {
     }
 }
 
+impl<I: AsyncRead + Unpin> Guard<I> {
+    /// Hands on whatever comes: it is no HTTP. What was refused as such before stays refused.
+    fn poll_switched(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !matches!(self.after, After::More) {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        if self.held.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let now = self.held.len().min(buf.remaining());
+        buf.put_slice(&self.held.split_to(now));
+        self.judged = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for Guard<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.ledger.has_switched() {
+            return this.poll_switched(cx, buf);
+        }
         let start = buf.filled().len();
         loop {
             if this.judged > 0 {

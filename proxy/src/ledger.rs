@@ -1,6 +1,6 @@
 //! What the reading side of a connection and the pipeline tell each other.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::head::Malformed;
 
@@ -16,6 +16,8 @@ pub(crate) struct Ledger {
     answered: AtomicU64,
     /// 0, or the number of the refused head (from 1) and the place of its reason in [`Malformed::ALL`].
     refused: AtomicU64,
+    /// What comes is no HTTP any more.
+    switched: AtomicBool,
 }
 
 impl Ledger {
@@ -38,6 +40,16 @@ impl Ledger {
             return None;
         }
         Malformed::ALL.into_iter().find(|why| *why as u64 == reason)
+    }
+
+    /// Both sides have changed to another protocol.
+    pub(crate) fn switch(&self) {
+        self.switched.store(true, Ordering::Release);
+    }
+
+    /// Whether they have.
+    pub(crate) fn has_switched(&self) -> bool {
+        self.switched.load(Ordering::Acquire)
     }
 
     /// An answer has ended.

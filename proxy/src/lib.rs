@@ -62,6 +62,7 @@ mod skews;
 mod answer;
 mod body;
 mod hop;
+mod switched;
 mod upstream;
 
 mod refuse;

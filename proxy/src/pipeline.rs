@@ -12,10 +12,13 @@ use cloud::aws::cluster;
 use cloud::aws::recognise::refine_with_body;
 use http::header::{ALT_SVC, AUTHORIZATION, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, response};
 use http_body::Body;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use lease::{Ask, Lessor};
 
+use crate::ahead::Ahead;
 use crate::aim::{Aim, Kind};
 use crate::answer::{AnswerBody, relay};
 use crate::app::App;
@@ -31,12 +34,13 @@ use crate::interim::{Ear, Mouth};
 use crate::ledger::Ledger;
 use crate::protocol::Protocol;
 use crate::record::Entry;
-use crate::refuse::Dialect;
+use crate::refuse::{Dialect, with_causes};
 use crate::shared;
 use crate::sign::{By, Hold, prove, prove_bodiless, sign};
 use crate::skews::Moment;
+use crate::switched::{self, Switched};
 use crate::trouble::{self, Stop};
-use crate::upstream::{Answered, Slot};
+use crate::upstream::{Answered, Carrier, Line, Slot};
 
 /// One connection of a program, and what its requests have in common.
 #[derive(Debug)]
@@ -71,6 +75,7 @@ impl<L: Lessor> Conversation<L> {
     /// Answers one request, whatever happens.
     pub(crate) async fn answer(&self, mut request: Request<Arriving>) -> Response<AnswerBody> {
         let mut entry = self.app.record(self.ledger.clone());
+        let switch = switched::is_asked(&request).then(|| hyper::upgrade::on(&mut request));
         let has_body = !request.body().is_end_stream();
         let waits = has_body && expect::is_expected(request.headers());
         let mouth: Option<Mouth> = request.extensions_mut().remove();
@@ -84,13 +89,18 @@ impl<L: Lessor> Conversation<L> {
 
         let errand = self.errand(&mut head).await;
         let answered = match &errand {
-            Ok(errand) => self.run(head, upload, errand, &mut entry).await,
+            Ok(errand) => self.run(head, upload, (errand, switch.is_some()), &mut entry).await,
             Err(stop) => Err(stop.clone()),
         };
         let reads_on = !waits || entry.has_carried_up();
-        let mut answer = match answered {
-            Ok(answered) => relay(answered, self.slot.clone(), entry).await,
-            Err(stop) => trouble::answer(
+        let mut answer = match (answered, switch) {
+            (Ok(Answered { response, carrier: Carrier::Line(line) }), Some(switch))
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS =>
+            {
+                return self.switch((response.into_parts().0, line), switch, entry).await;
+            }
+            (Ok(answered), _) => relay(answered, self.slot.clone(), entry).await,
+            (Err(stop), _) => trouble::answer(
                 stop,
                 (errand.ok().map(|errand| errand.aim).as_ref().or(self.inside.as_ref()), hint),
                 entry,
@@ -104,8 +114,42 @@ impl<L: Lessor> Conversation<L> {
         answer
     }
 
+    /// The answer that changes the protocol, and behind it the WebSocket.
+    async fn switch(
+        &self,
+        (head, line): (response::Parts, Box<Line>),
+        switch: OnUpgrade,
+        mut entry: Box<Entry>,
+    ) -> Response<AnswerBody> {
+        entry.answered(head.status.as_u16());
+        let (wire, said) = line.into_wire().await;
+        let (ledger, idle) = (self.ledger.clone(), self.app.idle());
+        self.app.shutdown.spawn(async move {
+            let switched = Switched::new(entry);
+            match switch.await {
+                Ok(program) => {
+                    ledger.switch();
+                    switched.carry(TokioIo::new(program), Ahead::new(wire, said), idle).await;
+                }
+                Err(error) => {
+                    tracing::debug!(cause = with_causes(&error), "the program left before its WebSocket began")
+                }
+            }
+        });
+        let mut answer = Response::from_parts(head, AnswerBody::Empty);
+        hop::strip_response(answer.headers_mut());
+        switched::name_upgrade(answer.headers_mut());
+        answer
+    }
+
     /// The sentence: classified, countersigned or passed on, forwarded.
-    async fn run(&self, head: Parts, body: Upload, errand: &Errand, entry: &mut Entry) -> Result<Answered, Stop> {
+    async fn run(
+        &self,
+        head: Parts,
+        body: Upload,
+        (errand, switches): (&Errand, bool),
+        entry: &mut Entry,
+    ) -> Result<Answered, Stop> {
         let (app, aim) = (&*self.app, &errand.aim);
         let (mut head, mut body) = (head, body);
         let now = app.skews.at(&aim.origin, app.clock.now());
@@ -131,6 +175,9 @@ impl<L: Lessor> Conversation<L> {
         if self.slot.protocol() == Protocol::Http1 {
             app.upstreams.dialer().address(&mut request, &aim.origin);
         }
+        if switches {
+            switched::name_upgrade(request.headers_mut());
+        }
         let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
         let mut answered = answered.map_err(|error| trouble::unanswered(&error))?;
         if let Some(echo) = echo {
@@ -138,8 +185,9 @@ impl<L: Lessor> Conversation<L> {
             app.skews.learn(&aim.origin, head, app.clock.now());
             self.take_back(&echo, &mut answered, entry).await?;
         }
-        if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // `Upgrade` ended at this hop, so nobody has asked for it (RFC 9110 §7.8).
+        let switched = answered.response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if switched && !(switches && switched::is_websocket(answered.response.headers())) {
+            // Any other `Upgrade` ended at this hop, so nobody has asked for it (RFC 9110 §7.8).
             let refusal =
                 Refusal::new(RefusalCode::UpstreamUnavailable, "the destination changed the protocol unasked");
             return Err(Stop::Broken(refusal));

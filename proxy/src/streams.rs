@@ -15,6 +15,7 @@ use http::{Request, Response};
 use http_body::Body;
 use lease::Lessor;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
 
 use crate::answer::AnswerBody;
@@ -51,15 +52,20 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     L: Lessor,
 {
-    let handshake = Builder::new()
+    let mut protocols = way.0.as_ref().map(|aim| way.1.hub(&aim.origin).protocols());
+    let mut builder = Builder::new();
+    if protocols.take_if(|protocols| *protocols.borrow()).is_some() {
+        builder.enable_connect_protocol();
+    }
+    builder
         .max_concurrent_streams(MAX_STREAMS)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
-        .max_send_buffer_size(MAX_WAITING)
-        .handshake::<_, Bytes>(io);
+        .max_send_buffer_size(MAX_WAITING);
+    let handshake = builder.handshake::<_, Bytes>(io);
     let ended = match tokio::time::timeout(app.patience().head, handshake).await {
-        Ok(Ok(connection)) => Serving::new(app, client, way).run(connection).await,
+        Ok(Ok(connection)) => Serving::new(app, client, way).run(connection, protocols).await,
         Ok(Err(error)) => Err(error),
         Err(_) => return tracing::debug!("an HTTP/2 connection of a program did not begin in time"),
     };
@@ -89,7 +95,12 @@ impl<L: Lessor> Serving<L> {
         Self { app, conversation, tally: Arc::default() }
     }
 
-    async fn run<I>(self, mut connection: Connection<I, Bytes>) -> Result<(), h2::Error>
+    /// `protocols`: whether the destination takes requests for other protocols (RFC 8441 §3); only then we do.
+    async fn run<I>(
+        self,
+        mut connection: Connection<I, Bytes>,
+        mut protocols: Option<watch::Receiver<bool>>,
+    ) -> Result<(), h2::Error>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
@@ -108,6 +119,13 @@ impl<L: Lessor> Serving<L> {
                 () = shutdown.begun(), if !is_last => {
                     is_last = true;
                     connection.graceful_shutdown();
+                }
+                () = announced(protocols.as_mut()) => {
+                    protocols = None;
+                    // It fails while the program has not confirmed our first settings; then its next connection is told.
+                    if let Err(error) = connection.enable_connect_protocol() {
+                        tracing::debug!(%error, "a program was not told that its destination takes WebSockets");
+                    }
                 }
                 // A connection ends after one to two such times without a request; one that is not even taking leave
                 // of us is cut.
@@ -130,6 +148,16 @@ impl<L: Lessor> Serving<L> {
         let conversation = self.conversation.now();
         self.app.shutdown.spawn(async move { exchange.run(&conversation, request).await });
     }
+}
+
+/// Ready once the destination has announced it.
+async fn announced(protocols: Option<&mut watch::Receiver<bool>>) {
+    if let Some(protocols) = protocols
+        && protocols.wait_for(|takes| *takes).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 impl Tally {

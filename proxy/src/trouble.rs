@@ -37,6 +37,7 @@ pub(crate) fn unanswered(error: &SendError) -> Stop {
     let broken: &(dyn std::error::Error + 'static) = match error {
         SendError::Dial(error) => return Stop::Refused(unreachable(error)),
         SendError::Silent => return Stop::Broken(late()),
+        SendError::NoProtocols => return Stop::Refused(Refusal::new(RefusalCode::NotSupported, error.to_string())),
         SendError::Broken(error) => error,
         SendError::Stream(error) => error,
         SendError::Body(error) => error,

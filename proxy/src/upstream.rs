@@ -102,6 +102,9 @@ pub(crate) enum SendError {
     /// The request's own body failed.
     #[error("the request's body ended early")]
     Body(#[source] BodyError),
+    /// The destination takes no requests for other protocols, though it may have announced so once.
+    #[error("the destination takes no WebSockets over HTTP/2")]
+    NoProtocols,
     /// Nothing moved for too long.
     #[error("the destination did not answer in time")]
     Silent,
@@ -282,7 +285,11 @@ impl Upstreams {
         loop {
             tries.next();
             let place = match self.way(&hub, origin, slot).await? {
+                Way::Place(place) if asks_for_protocol(&request) && !place.trunk().takes_protocols() => {
+                    return Err(SendError::NoProtocols);
+                }
                 Way::Place(place) => place,
+                Way::Line(_) if asks_for_protocol(&request) => return Err(SendError::NoProtocols),
                 Way::Line(line) => {
                     slot.put(line);
                     join_cookies(request.headers_mut());
@@ -336,6 +343,11 @@ impl Upstreams {
         }
         None
     }
+}
+
+/// Whether a request asks for another protocol on its stream (RFC 8441 §4).
+fn asks_for_protocol<B>(request: &Request<B>) -> bool {
+    request.extensions().get::<h2::ext::Protocol>().is_some()
 }
 
 /// HTTP/2 may send cookies in pieces, HTTP/1.1 may not (RFC 9113 §8.2.3).

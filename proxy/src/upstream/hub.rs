@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serve::Shutdown;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::dial::{DialError, Dialer, Dialled};
@@ -26,6 +26,8 @@ pub(crate) struct Hub {
     known: Mutex<Known>,
     /// One dials, the others wait and find what it brings.
     dialling: Semaphore,
+    /// Whether it takes requests for other protocols.
+    protocols: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +47,7 @@ pub(crate) enum Way {
 
 impl Hub {
     pub(crate) fn new(origin: Destination) -> Self {
-        Self { origin, known: Mutex::default(), dialling: Semaphore::new(1) }
+        Self { origin, known: Mutex::default(), dialling: Semaphore::new(1), protocols: watch::Sender::new(false) }
     }
 
     /// Where it leads.
@@ -121,6 +123,16 @@ impl Hub {
         }
         known.trunks.retain(|other| !other.is(trunk));
         true
+    }
+
+    /// The destination has announced that it takes requests for other protocols (RFC 8441 §3).
+    pub(crate) fn takes_protocols(&self) {
+        self.protocols.send_if_modified(|takes| !std::mem::replace(takes, true));
+    }
+
+    /// Tells whether it has.
+    pub(crate) fn protocols(&self) -> watch::Receiver<bool> {
+        self.protocols.subscribe()
     }
 
     fn remember(&self, protocol: Protocol) {

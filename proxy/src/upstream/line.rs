@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use bytes::BytesMut;
 use http::Request;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -84,6 +85,18 @@ impl Line {
     /// Whether, as far as it was driven, nothing is under way on it and it is not closed.
     pub(crate) fn is_free(&self) -> bool {
         !self.is_closed && self.sender.is_ready()
+    }
+
+    /// What is below HTTP, after the destination has changed to another protocol; and what it has said in it.
+    pub(crate) async fn into_wire(mut self: Box<Self>) -> (Wire, BytesMut) {
+        // It stops at the change of protocol, once it has seen it.
+        poll_fn(|cx| {
+            self.drive(cx);
+            Poll::Ready(())
+        })
+        .await;
+        let parts = self.connection.into_parts();
+        (parts.io.into_inner(), parts.read_buf.into())
     }
 
     /// Sends `request` and waits for the head of its answer.

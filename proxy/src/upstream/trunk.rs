@@ -1,6 +1,7 @@
 //! One HTTP/2 connection to a destination: it carries many requests at once, of whichever programs, and is driven by a
 //! task of its own.
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -95,8 +96,15 @@ impl Trunk {
         let mut connection = pin!(connection);
         let (mut ticks, mut began) = (interval(KEEP), u64::MAX);
         loop {
+            let moved = poll_fn(|cx| {
+                let moved = connection.as_mut().poll(cx);
+                if self.takes_protocols() {
+                    hub.takes_protocols();
+                }
+                moved
+            });
             tokio::select! {
-                ended = connection.as_mut() => {
+                ended = moved => {
                     if let Err(error) = ended {
                         tracing::debug!(cause = with_causes(&error), "a destination's HTTP/2 connection ended");
                     }
@@ -146,6 +154,11 @@ impl Trunk {
     /// Whether the destination takes another request now (`SETTINGS_MAX_CONCURRENT_STREAMS`, RFC 9113 §5.1.2).
     pub(crate) fn has_room(&self) -> bool {
         self.open() < self.sender.current_max_send_streams()
+    }
+
+    /// Whether the destination takes requests for another protocol (RFC 8441 §3).
+    pub(crate) fn takes_protocols(&self) -> bool {
+        self.sender.is_extended_connect_protocol_enabled()
     }
 
     /// A place on it; where there is no room, the request waits for one in the library's queue.

@@ -6,6 +6,7 @@ mod flow;
 mod hostile;
 mod program;
 mod retried;
+mod sockets;
 mod streamed;
 
 pub(crate) use destination::localhost;

@@ -20,3 +20,4 @@ mod smuggling;
 mod socks;
 mod stage;
 mod tunnels;
+mod websockets;

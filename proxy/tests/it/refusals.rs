@@ -105,16 +105,6 @@ async fn presigned_url_with_another_signature_is_refused() {
 }
 
 #[tokio::test]
-async fn websockets_to_a_cloud_are_refused_by_name() {
-    let (mirror, stage) = stage().await;
-    let head = Signed::get(&stage, "/x").absolute_head();
-    let head = head.trim_end().to_owned() + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let answer = ask(&stage, &head).await;
-    assert!(answer.status == 400 && answer.body.contains("WebSockets are not countersigned yet"), "{answer:?}");
-    assert_eq!((code(&stage).await, mirror.connections()), (RefusalCode::NotSupported, 0));
-}
-
-#[tokio::test]
 async fn request_for_another_host_is_misdirected_at_any_time_of_a_connection() {
     let (_mirror, stage) = stage().await;
     let mut io = tls(&stage, &format!("{S3}:443"), S3).await.unwrap();
