@@ -22,4 +22,6 @@ mod smuggling;
 mod spellings;
 mod tunnels;
 
+mod http2;
+
 mod tidy;

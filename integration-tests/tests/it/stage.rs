@@ -21,4 +21,5 @@ pub(crate) mod cluster;
 pub(crate) mod origin;
 pub(crate) mod program;
 pub(crate) mod refusal;
+pub(crate) mod streams;
 pub(crate) mod world;

@@ -12,6 +12,8 @@ mod query;
 mod services;
 mod sts;
 
+mod http2;
+
 use std::collections::BTreeMap;
 use std::io::Result;
 use std::net::SocketAddr;
@@ -19,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use self::admit::{Claim, Denied, Payload};
 use self::objects::Objects;
@@ -165,6 +167,9 @@ fn station(head: &Head) -> Station {
 }
 
 async fn connection(state: Arc<State>, mut wire: Wire, number: usize) -> Result<()> {
+    if wire.fill_buf().await?.starts_with(http2::PREFACE) {
+        return http2::connection(state, wire, number).await;
+    }
     while let Some(head) = read_head(&mut wire).await? {
         let fault = state.faults.meets(station(&head));
         let index = state.note(&head, number);

@@ -99,9 +99,21 @@ impl Program {
 
     /// TLS in a tunnel, with a name in the handshake that may be another than the tunnel's.
     pub(crate) async fn tls(&self, authority: &str, name: &str) -> Result<TlsStream<TcpStream>> {
+        self.tls_offering(authority, name, &[]).await
+    }
+
+    /// The same, offering protocols (RFC 7301).
+    pub(crate) async fn tls_offering(
+        &self,
+        authority: &str,
+        name: &str,
+        alpn: &[&[u8]],
+    ) -> Result<TlsStream<TcpStream>> {
+        let mut tls = ClientConfig::clone(&self.tls);
+        tls.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         let tunnel = self.tunnel(authority).await.map_err(|reply| Error::other(format!("no tunnel: {reply:?}")))?;
         let name = ServerName::try_from(name.to_owned()).expect("a server name");
-        soon(TlsConnector::from(self.tls.clone()).connect(name, tunnel)).await
+        soon(TlsConnector::from(Arc::new(tls)).connect(name, tunnel)).await
     }
 
     /// As an SDK does it for `https://host/`.

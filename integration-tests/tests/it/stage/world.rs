@@ -11,6 +11,7 @@ use config::Settings;
 use jiff::SignedDuration;
 use lease::Leases;
 use proxy::{Control, Parts, Proxy, Vitals};
+use rustls::ServerConfig;
 use serve::{Drained, Listener, Shutdown};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -71,6 +72,8 @@ pub(crate) enum Tls {
     Off,
     /// Over TLS, with a certificate that the product is told to trust.
     Trusted,
+    /// The same, speaking HTTP/2 with whoever offers it.
+    Http2,
     /// Over TLS, with a certificate that nobody has told it of.
     Unknown,
     /// Over TLS, with a trusted certificate for another host.
@@ -152,7 +155,7 @@ impl Plan {
         let callers = self.callers.as_ref().map_or(String::new(), |yaml| format!("    {yaml}"));
         let limits = self.limits.as_deref().unwrap_or("{}");
         let clusters = self.clusters.as_deref().unwrap_or("{}");
-        let trusted = matches!(self.cloud, Tls::Trusted | Tls::OtherName);
+        let trusted = matches!(self.cloud, Tls::Trusted | Tls::Http2 | Tls::OtherName);
         let upstream = if trusted { "  upstream: { ca_file: stage.pem }\n" } else { "" };
         let directory = directory.display();
         format!(
@@ -176,6 +179,7 @@ impl Plan {
         let tls = match self.cloud {
             Tls::Off => None,
             Tls::Trusted | Tls::Unknown => Some(authority.server("127.0.0.1").0),
+            Tls::Http2 => Some(speaking_http2(authority.server("127.0.0.1").0)),
             Tls::OtherName => Some(authority.server("stage.test").0),
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -209,6 +213,12 @@ impl Plan {
             directory,
         }
     }
+}
+
+fn speaking_http2(tls: Arc<ServerConfig>) -> Arc<ServerConfig> {
+    let mut tls = Arc::unwrap_or_clone(tls);
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(tls)
 }
 
 /// The broker, as somebody has registered it in IAM.
