@@ -1,5 +1,7 @@
 //! Refusals, in the error shape that the caller's SDK understands, with a reason that a person can act on.
 
+mod grpc;
+
 use access::{Refusal, RefusalCode, RequestId, Retry};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, PROXY_AUTHENTICATE};
@@ -30,6 +32,8 @@ pub(crate) enum Dialect {
     Cbor,
     /// `{"message":…}` and a header (Smithy 2.0, `restJson1`).
     RestJson,
+    /// gRPC: nothing but headers, whose `grpc-status` says it all (gRPC over HTTP/2, "Responses").
+    Grpc,
     /// Not a cloud: a line of text.
     Plain,
 }
@@ -42,6 +46,7 @@ impl Dialect {
             b"application/x-amz-json-1.0" => return Some(Self::Json10),
             b"application/x-amz-json-1.1" => return Some(Self::Json11),
             form if form.starts_with(b"application/x-www-form-urlencoded") => return Some(Self::Query),
+            grpc if grpc.starts_with(b"application/grpc") => return Some(Self::Grpc),
             _ => {}
         }
         if head.headers.contains_key("smithy-protocol") {
@@ -69,6 +74,7 @@ impl Dialect {
             Self::Json11 => "application/x-amz-json-1.1",
             Self::RestJson => "application/json",
             Self::Cbor => "application/cbor",
+            Self::Grpc => "application/grpc",
             Self::Plain => "text/plain; charset=utf-8",
         })
     }
@@ -89,6 +95,9 @@ pub(crate) fn answer(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Resp
     if dialect == Dialect::Cbor {
         headers.insert(HeaderName::from_static("smithy-protocol"), HeaderValue::from_static("rpc-v2-cbor"));
     }
+    if dialect == Dialect::Grpc {
+        grpc::say(headers, refusal.code, &sentence(refusal));
+    }
     if dialect == Dialect::S3 {
         headers.insert(S3_REQUEST_ID, id);
     } else {
@@ -101,6 +110,7 @@ pub(crate) fn answer(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Resp
 /// SDKs try again on 429 and 5xx; a final answer must therefore be a 4xx that none of them repeats.
 const fn status(code: RefusalCode, dialect: Dialect) -> StatusCode {
     match (code, code.retry()) {
+        _ if matches!(dialect, Dialect::Grpc) => grpc::HTTP_STATUS,
         (RefusalCode::UpstreamUnavailable, _) if matches!(dialect, Dialect::Plain) => StatusCode::BAD_GATEWAY,
         (RefusalCode::UpstreamTimeout, _) if matches!(dialect, Dialect::Plain) => StatusCode::GATEWAY_TIMEOUT,
         (RefusalCode::ProxyAuthentication, _) => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
@@ -148,7 +158,7 @@ const fn error_code(code: RefusalCode, dialect: Dialect) -> &'static str {
         Dialect::S3 => s3,
         Dialect::Query => query,
         Dialect::Ec2 => ec2,
-        Dialect::Json10 | Dialect::Json11 | Dialect::Cbor | Dialect::RestJson | Dialect::Plain => json,
+        Dialect::Json10 | Dialect::Json11 | Dialect::Cbor | Dialect::RestJson | Dialect::Grpc | Dialect::Plain => json,
     }
 }
 
@@ -177,6 +187,7 @@ fn body(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Bytes {
         }
         Dialect::RestJson => serde_json::json!({ "message": text, "code": code, "requestId": id }).to_string(),
         Dialect::Cbor => return cbor_map([("__type", code), ("message", &text)]),
+        Dialect::Grpc => return Bytes::new(),
         Dialect::Plain => format!("countersign: {text}\nrequest id: {id}\n"),
     }
     .into()
@@ -340,6 +351,7 @@ mod tests {
         assert_eq!(of(Some("sts"), ("accept", "*/*"), "/?Version=2011-06-15&Action=GetCallerIdentity"), Dialect::Query);
         assert_eq!(of(Some("ec2"), form, "/"), Dialect::Ec2);
         assert_eq!(of(Some("lambda"), ("content-type", "application/json"), "/"), Dialect::RestJson);
+        assert_eq!(of(None, ("content-type", "application/grpc+proto"), "/"), Dialect::Grpc);
         assert_eq!(of(Some("monitoring"), ("smithy-protocol", "rpc-v2-cbor"), "/"), Dialect::Cbor);
     }
 }

@@ -223,7 +223,7 @@ impl Exchange {
 
     async fn send(&mut self, answer: Response<AnswerBody>) -> Result<(), h2::Error> {
         let (mut head, body) = answer.into_parts();
-        if let (AnswerBody::Text(_), Some(length)) = (&body, body.size_hint().exact()) {
+        if let (AnswerBody::Text(_), Some(length @ 1..)) = (&body, body.size_hint().exact()) {
             head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         let is_whole = body.is_end_stream();

@@ -76,7 +76,9 @@ pub(crate) fn answer(
             let from_host = || endpoints::resolve(&destination.host).ok().map(|endpoint| endpoint.service);
             Dialect::of(entry.called().map(|call| call.service.as_str()).or_else(from_host), hint)
         }
-        Some(Aim { kind: Kind::Cluster | Kind::Elsewhere, .. }) | None => Dialect::Plain,
+        Some(Aim { kind: Kind::Cluster | Kind::Elsewhere, .. }) | None => {
+            hint.filter(|hint| *hint == Dialect::Grpc).unwrap_or(Dialect::Plain)
+        }
     };
     let (refusal, status) = match stop {
         Stop::Refused(refusal) => (refusal, None),

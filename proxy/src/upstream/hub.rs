@@ -81,10 +81,17 @@ impl Hub {
         if let Some(place) = self.place() {
             return Ok(Way::Place(place));
         }
-        // It is never closed.
-        let _dialling = self.dialling.acquire().await;
+        // Whoever has waited for another's dialling for as long as dialling may take has waited long enough.
+        let turn = tokio::time::timeout(dialer.connect_timeout, self.dialling.acquire()).await;
+        let late = |_| DialError::Late(self.origin.clone(), dialer.connect_timeout);
+        let turn = turn.map_err(late)?;
         if let Some(place) = self.place().or_else(|| self.crowded()) {
             return Ok(Way::Place(place));
+        }
+        if self.speaks() == Some(Protocol::Http1) {
+            // Connections that cannot be shared are dialled side by side.
+            drop(turn);
+            return dialer.line(&self.origin).await.map(Way::Line);
         }
         match dialer.either(&self.origin).await? {
             Dialled::Line(line) => {
