@@ -1,5 +1,7 @@
 //! One line of the access record: one request through the proxy, from its first byte to its last.
 
+use std::net::IpAddr;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,9 @@ pub struct Record {
     pub id: RequestId,
     /// When its head had been read.
     pub at: Timestamp,
+    /// Where it came from, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
     /// The caller's subject, once known.
     pub caller: Option<String>,
     /// The target that its placeholder stands for, once known.
@@ -32,6 +37,21 @@ pub struct Record {
     pub bytes_down: u64,
     /// From the head read to the last byte of the answer.
     pub took: SignedDuration,
+    /// Of that, from its head sent on to the head of the destination's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<SignedDuration>,
+    /// How many requests this stands for: of a flood of refusals, one is told and the rest counted.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u64,
+}
+
+const fn once() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_once(times: &u64) -> bool {
+    *times == 1
 }
 
 /// How a request ended.

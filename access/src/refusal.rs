@@ -54,6 +54,8 @@ pub enum RefusalCode {
     InterceptionRejected,
     /// A limit on what is done at once was reached.
     ProxyBusy,
+    /// More came in a second than may.
+    RateLimited,
     /// A form that is not countersigned yet.
     NotSupported,
     /// The cloud refused to exchange the token for a credential.
@@ -113,7 +115,7 @@ impl Refusal {
 
 impl RefusalCode {
     /// All of them, in the order of their definition.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::EvidenceMissing,
         Self::EvidenceInvalid,
         Self::EvidenceExpired,
@@ -129,6 +131,7 @@ impl RefusalCode {
         Self::ProxyAuthentication,
         Self::InterceptionRejected,
         Self::ProxyBusy,
+        Self::RateLimited,
         Self::NotSupported,
         Self::ExchangeRefused,
         Self::ExchangeUnavailable,
@@ -155,6 +158,7 @@ impl RefusalCode {
             Self::ProxyAuthentication => "proxy-authentication",
             Self::InterceptionRejected => "interception-rejected",
             Self::ProxyBusy => "proxy-busy",
+            Self::RateLimited => "rate-limited",
             Self::NotSupported => "not-supported",
             Self::ExchangeRefused => "exchange-refused",
             Self::ExchangeUnavailable => "exchange-unavailable",
@@ -184,6 +188,7 @@ impl RefusalCode {
             | Self::EgressDenied
             | Self::InterceptionRejected
             | Self::ProxyBusy
+            | Self::RateLimited
             | Self::BrokerUnavailable => Fault::Operator,
             Self::ExchangeUnavailable | Self::UpstreamUnavailable | Self::UpstreamTimeout => Fault::Upstream,
         }
@@ -194,6 +199,7 @@ impl RefusalCode {
     pub const fn retry(self) -> Retry {
         match self {
             Self::ProxyBusy
+            | Self::RateLimited
             | Self::ExchangeUnavailable
             | Self::BrokerUnavailable
             | Self::UpstreamUnavailable

@@ -144,6 +144,9 @@ fn called<'r>(what: &'static str, record: &'r Record) -> (&'static str, &'r str,
         Outcome::Countersigned { status } | Outcome::Passed { status } => {
             format!("{status}, {} up, {} down", bytes(record.bytes_up), bytes(record.bytes_down))
         }
+        Outcome::Refused { code, message } if record.times > 1 => {
+            format!("{code}: {message} ({} alike within a second)", record.times)
+        }
         Outcome::Refused { code, message } => format!("{code}: {message}"),
         Outcome::Broken { message } => message.clone(),
     };

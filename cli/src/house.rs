@@ -14,6 +14,7 @@ use proxy::{Inherited, Parts, Proxy, authority, stand_ins};
 use serve::{Drained, Hangups, Listener, Log, Shutdown};
 
 use crate::failure::{Exit, Failure};
+use crate::files;
 use crate::output::Printer;
 use crate::reload::{self, Loaded, Reloads, Running};
 use crate::telemetry::{Telemetry, health};
@@ -110,6 +111,7 @@ pub(crate) async fn proxy(
         let set = log.set(loaded.settings.telemetry.log.as_str());
         set.map_err(|error| Failure::from_error(Exit::Config, &error))?;
     }
+    files::raise_limit(loaded.settings.proxy.limits.connections);
     // Before anything listens: a signal that came in between would end us.
     let hangups = Hangups::new().map_err(|error| Failure::from_error(Exit::Other, &error))?;
     let house = House::open(&loaded.settings, clock, (|_| None, IssuerDuty::Always)).await?;

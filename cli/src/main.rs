@@ -10,6 +10,7 @@ mod explain;
 mod validate;
 
 mod child;
+mod files;
 mod house;
 mod reload;
 mod run;

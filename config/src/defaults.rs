@@ -39,3 +39,6 @@ pub(crate) const AWS_AUDIENCE: &str = "sts.amazonaws.com";
 
 /// A sidecar that is well has nothing to say.
 pub(crate) const LOG: &str = "warn";
+/// A day of a sidecar that is not very busy.
+pub(crate) const ROTATE_AT: &str = "100MiB";
+pub(crate) const KEEP_FILES: u64 = 5;

@@ -35,6 +35,12 @@ impl Settings {
         stays("broker.keys.publish_ahead", next.key_publish_ahead != now.key_publish_ahead);
         stays("broker.aws_audience", next.aws_audience != now.aws_audience);
 
+        // What writes it has begun.
+        let records = self.telemetry.records.clone();
+        self.telemetry.records.clone_from(&running.telemetry.records);
+        if records != self.telemetry.records {
+            waiting.push("telemetry.records");
+        }
         self.realm.clone_from(&running.realm);
         self.proxy.listen = running.proxy.listen;
         self.proxy.directory.clone_from(&running.proxy.directory);

@@ -17,7 +17,7 @@ use crate::defaults;
 pub(crate) use access::{Account, Conditions, Days, From, Grant, Identity, Inline, Item, Mapping, Match, Mfa};
 pub(crate) use access::{RoleMapping, Source, Target, TimeWindow, Whom, WhomOrName};
 pub(crate) use servers::{Broker, Ca, Limits, Proxy, SigningKeys, Tls};
-pub(crate) use telemetry::Telemetry;
+pub(crate) use telemetry::{Records, Telemetry};
 pub(crate) use ways::{App, Egress, Shared, Transparent, Upstream, Via};
 
 /// A config for Countersign: who may reach what, and how the proxy and the broker run. It holds no secrets.

@@ -174,6 +174,19 @@ pub struct Limits {
     pub idle_timeout: SignedDuration,
     /// For running requests to end after the first signal.
     pub grace: SignedDuration,
+    /// How much may come from one peer, or go to one target.
+    pub rates: Rates,
+}
+
+/// How much may come from one peer, or go to one target; `None`: as much as there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Connections at once from one address.
+    pub connections_per_peer: Option<u32>,
+    /// Requests a second from one address.
+    pub requests_per_peer: Option<u32>,
+    /// Requests a second to one target.
+    pub requests_per_target: Option<u32>,
 }
 
 /// The embedded broker's settings.
@@ -213,6 +226,28 @@ pub struct TelemetrySettings {
     pub listen: Option<SocketAddr>,
     /// What is logged where the command line does not say it.
     pub log: LogLevel,
+    /// Where a line for every request goes, if anywhere.
+    pub records: Option<RecordsTo>,
+}
+
+/// Where the lines of the access log go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordsTo {
+    /// To stdout.
+    Stdout,
+    /// To a file.
+    File(RecordFile),
+}
+
+/// A file of the access log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordFile {
+    /// Where.
+    pub path: PathBuf,
+    /// Put aside before it grows beyond this.
+    pub rotate_at_bytes: u64,
+    /// So many that were put aside are kept.
+    pub keep: u32,
 }
 
 /// How much is logged: everything up to this.

@@ -1,6 +1,6 @@
 //! A connection from a program: what does it begin with?
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use access::{Refusal, RefusalCode};
@@ -101,10 +101,15 @@ pub(crate) async fn connection<L: Lessor>(app: Arc<App<L>>, stream: TcpStream, (
 /// Serves a program that knows that it speaks to a proxy.
 async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe) {
     let mut held = BytesMut::with_capacity(FIRST_READ);
-    let opening = opening(&app, (&mut io, &mut held), &mut client);
-    match tokio::time::timeout(app.patience().head, opening).await.unwrap_or(Ok(Opening::Nothing)) {
+    let (wanted, metrics, patience) = (app.wanted.clone(), app.metrics.clone(), app.patience().head);
+    let opening = tokio::select! {
+        opening = tokio::time::timeout(patience, opening(&app, (&mut io, &mut held), &mut client)) => opening,
+        () = wanted.waits() => return metrics.shed.add(1),
+    };
+    match opening.unwrap_or(Ok(Opening::Nothing)) {
         Ok(Opening::Tunnel(asked, destination)) => {
-            intercept::connect((app, client), Program { io, held, asked }, destination).await;
+            let from = client.address;
+            intercept::connect((app, client), Program { io, held, asked, from }, destination).await;
         }
         Ok(Opening::Request) => {
             let slot = app.upstreams.slot(Protocol::Http1);
@@ -113,22 +118,22 @@ async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe) {
         Ok(Opening::Nothing) => {}
         Err(bad) => {
             let (asked, refusal) = bad.refusal();
-            refuse(&app, (&mut io, asked), &refusal).await;
+            refuse((&app, client.address), (&mut io, asked), &refusal).await;
         }
     }
 }
 
 /// Answers a connection that leads nowhere, and ends it.
-pub(crate) async fn refuse<L>(app: &App<L>, (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
-    answer_no(app, (program, asked), refusal).await;
+pub(crate) async fn refuse<L>(to: (&App<L>, IpAddr), (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
+    answer_no(to, (program, asked), refusal).await;
     if program.shutdown().await.is_err() {
         tracing::debug!("the program did not wait for its refusal");
     }
 }
 
 /// Says no. The record is closed even if the program does not wait for the answer.
-async fn answer_no<L>(app: &App<L>, (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
-    let mut entry = app.record(Arc::default());
+async fn answer_no<L>((app, from): (&App<L>, IpAddr), (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
+    let mut entry = app.record(from, Arc::default());
     entry.refused(refusal.clone());
     let answer = refuse::answer(refusal, Dialect::Plain, entry.id());
     tracing::info!(request = %entry.id(), code = %refusal.code, reason = refusal.message, "connection refused");
@@ -165,7 +170,7 @@ async fn opening<L: Lessor>(
             match shared::known(app, client, header(&head, "proxy-authorization").as_deref()).await {
                 Ok(known) => *client = known,
                 Err(refusal) if refusal.code == RefusalCode::ProxyAuthentication && attempts.next().is_some() => {
-                    answer_no(app, (program, Asked::Again), &refusal).await;
+                    answer_no((app, client.address), (program, Asked::Again), &refusal).await;
                     continue;
                 }
                 Err(refusal) => return Err(BadOpening::Unproven(refusal)),

@@ -1,5 +1,6 @@
 //! What every connection of the sidecar shares.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use ca::ServerTls;
 use config::{Endpoints, Limits, Settings};
 use jiff::SignedDuration;
 use lease::Leases;
-use serve::Shutdown;
+use serve::{Shutdown, Wanted};
 
 use crate::classify::Classifier;
 use crate::distrust::Distrust;
@@ -21,6 +22,7 @@ use crate::identify::TokenFile;
 use crate::ids::RequestIds;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::rates::Limiter;
 use crate::record::Entry;
 use crate::reporter::Reporter;
 use crate::shared::Shared;
@@ -49,6 +51,9 @@ pub(crate) struct App<L> {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) holding: Arc<Holding>,
     pub(crate) limits: Limits,
+    pub(crate) limiter: Arc<Limiter>,
+    /// Told when a place is wanted: who has said nothing yet gives up its own.
+    pub(crate) wanted: Arc<Wanted>,
     pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
 }
@@ -127,15 +132,17 @@ impl<L> App<L> {
             metrics: self.metrics.clone(),
             holding: if same_room { self.holding.clone() } else { Arc::new(Holding::new(ours.limits.held_body_bytes)) },
             limits: ours.limits.clone(),
+            limiter: limiter(settings),
+            wanted: self.wanted.clone(),
             clock: self.clock.clone(),
             shutdown: self.shutdown.clone(),
         }
     }
 
     /// Opens the record of a request whose head is here.
-    pub(crate) fn record(&self, ledger: Arc<Ledger>) -> Box<Entry> {
+    pub(crate) fn record(&self, from: IpAddr, ledger: Arc<Ledger>) -> Box<Entry> {
         let now = self.clock.now();
-        Box::new(Entry::open((self.ids.next(now), now), ledger, self.reporter.clone()))
+        Box::new(Entry::open((self.ids.next(now), now), Some(from), ledger, self.reporter.clone()))
     }
 
     /// How long programs may take.
@@ -147,6 +154,12 @@ impl<L> App<L> {
     pub(crate) fn idle(&self) -> Duration {
         span(self.limits.idle_timeout)
     }
+}
+
+/// The limits of requests, as the settings say them.
+pub(crate) fn limiter(settings: &Settings) -> Arc<Limiter> {
+    let targets = settings.rules.targets().map(|target| target.name.clone());
+    Arc::new(Limiter::new(settings.proxy.limits.rates, targets))
 }
 
 /// A length of time as tokio takes it. Settings are never negative; one that were would be over at once.

@@ -4,6 +4,7 @@
 //! bodies that trickle in would make all others wait. Whoever finds none is told to come again, which SDKs do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Refusal, RefusalCode};
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,10 @@ use crate::body::Upload;
 
 /// How many bodies of the largest size fit at once: with the default limit of 16 MiB, 256 MiB.
 const WHOLE_BODIES: usize = 16;
+
+/// For a body that is held to arrive: it takes room that others want. A line that brings the largest, 16 MiB, more slowly
+/// than this has 56 KB/s.
+const HELD_WITHIN: Duration = Duration::from_secs(300);
 
 /// The room for held bodies.
 #[derive(Debug)]
@@ -55,7 +60,9 @@ impl Holding {
     /// The whole body, and a head that says so: the program was told to go on by our reading, and the destination gets
     /// head and body together.
     pub(crate) async fn whole(&self, head: &mut Parts, body: Upload) -> Result<Bytes, Refusal> {
-        let held = self.read(body.ungated()).await?;
+        let read = tokio::time::timeout(HELD_WITHIN, self.read(body.ungated())).await;
+        let late = |_| Refusal::new(RefusalCode::RequestMalformed, "the request's body did not arrive in time");
+        let held = read.map_err(late)??;
         head.headers.remove(EXPECT);
         head.headers.remove(TRANSFER_ENCODING);
         Ok(held)

@@ -1,6 +1,7 @@
 //! After a tunnel was asked for: TLS to a cloud is intercepted, clear-text HTTP is read, all else is tunnelled.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use access::{Refusal, RefusalCode};
@@ -38,6 +39,8 @@ pub(crate) struct Program {
     /// What was read of it ahead.
     pub(crate) held: BytesMut,
     pub(crate) asked: Asked,
+    /// Where it comes from.
+    pub(crate) from: IpAddr,
 }
 
 /// Whose connection it is.
@@ -57,7 +60,7 @@ pub(crate) async fn connect<L: Lessor>(caller: Caller<L>, mut program: Program, 
 
 impl Program {
     pub(crate) async fn refuse<L>(&mut self, app: &App<L>, refusal: &Refusal) {
-        refuse(app, (&mut self.io, self.asked), refusal).await;
+        refuse((app, self.from), (&mut self.io, self.asked), refusal).await;
     }
 
     /// Says that the tunnel stands; false if the program has left.
@@ -119,14 +122,14 @@ pub(crate) async fn intercept<L: Lessor>(
             connection::serve(program, BytesMut::new(), (app, client), (Some(aim), slot)).await;
         }
         (Ok(Ok(program)), Protocol::Http2) => streams::serve(program, (app, client), (Some(aim), slot)).await,
-        (Ok(Err(error)), _) => handshake_failed(&app, &aim, &error),
+        (Ok(Err(error)), _) => handshake_failed((&app, client.address), &aim, &error),
         (Err(_), _) => tracing::debug!("TLS handshake of a program took too long"),
     }
 }
 
 /// Says so, and to the audit once in a while, if it looks as if the program did not accept our certificate: nothing else
 /// would tell why it makes no calls.
-fn handshake_failed<L>(app: &App<L>, aim: &Aim, error: &io::Error) {
+fn handshake_failed<L>((app, from): (&App<L>, IpAddr), aim: &Aim, error: &io::Error) {
     tracing::info!(destination = %aim.destination, %error, "TLS handshake of a program failed");
     let host = &aim.destination.host;
     if let Some(refusal) = distrust::refusal(host, error)
@@ -138,7 +141,7 @@ fn handshake_failed<L>(app: &App<L>, aim: &Aim, error: &io::Error) {
             help = refusal.help,
             "a program does not trust our root"
         );
-        app.record(Arc::default()).refused(refusal);
+        app.record(from, Arc::default()).refused(refusal);
     }
 }
 

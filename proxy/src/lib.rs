@@ -18,6 +18,7 @@ mod program;
 mod app;
 mod client;
 mod egress;
+mod rates;
 
 mod accept;
 mod asked;
@@ -68,6 +69,8 @@ mod upstream;
 mod refuse;
 mod trouble;
 
+mod access_log;
+mod flood;
 mod ids;
 mod metrics;
 mod record;

@@ -37,6 +37,14 @@ pub struct Metrics {
     pub records_queued: Counter,
     /// Access records that were lost because the queue was full or the lessor could not be reached in time.
     pub records_dropped: Counter,
+    /// Lines of the access log that were written.
+    pub lines_written: Counter,
+    /// Lines of the access log that were lost because they came faster than they could be written, or could not be.
+    pub lines_lost: Counter,
+    /// Connections that were closed at once because their peer has as many as it may.
+    pub turned_away: Counter,
+    /// Connections that were closed because they said nothing while others waited for a place.
+    pub shed: Counter,
     refusals: [Counter; RefusalCode::ALL.len()],
     services: Services,
 }
@@ -75,6 +83,10 @@ impl Counted for Metrics {
             (&TUNNELLED, &self.tunnels),
             (&QUEUED, &self.records_queued),
             (&LOST, &self.records_dropped),
+            (&LINES, &self.lines_written),
+            (&LINES_LOST, &self.lines_lost),
+            (&TURNED_AWAY, &self.turned_away),
+            (&SHED, &self.shed),
         ] {
             page.number(family, counter.value());
         }
@@ -130,4 +142,24 @@ const LOST: Family = Family {
     name: "countersign_audit_lost_total",
     kind: Kind::Counter,
     help: "Access records that never reached the audit book because too many waited",
+};
+const LINES: Family = Family {
+    name: "countersign_access_log_lines_total",
+    kind: Kind::Counter,
+    help: "Lines of the access log that were written",
+};
+const LINES_LOST: Family = Family {
+    name: "countersign_access_log_lost_total",
+    kind: Kind::Counter,
+    help: "Lines of the access log that were lost: they came faster than they could be written, or could not be",
+};
+const TURNED_AWAY: Family = Family {
+    name: "countersign_connections_turned_away_total",
+    kind: Kind::Counter,
+    help: "Connections closed at once because their peer has as many as it may",
+};
+const SHED: Family = Family {
+    name: "countersign_connections_shed_total",
+    kind: Kind::Counter,
+    help: "Connections closed because they had said nothing yet while others waited for a place",
 };

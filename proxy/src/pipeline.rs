@@ -74,7 +74,7 @@ impl<L: Lessor> Conversation<L> {
 
     /// Answers one request, whatever happens.
     pub(crate) async fn answer(&self, mut request: Request<Arriving>) -> Response<AnswerBody> {
-        let mut entry = self.app.record(self.ledger.clone());
+        let mut entry = self.app.record(self.client.address, self.ledger.clone());
         let switch = switched::is_asked(&request).then(|| hyper::upgrade::on(&mut request));
         let has_body = !request.body().is_end_stream();
         let waits = has_body && expect::is_expected(request.headers());
@@ -178,6 +178,7 @@ impl<L: Lessor> Conversation<L> {
         if switches {
             switched::name_upgrade(request.headers_mut());
         }
+        entry.sent();
         let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
         let mut answered = answered.map_err(|error| trouble::unanswered(&error))?;
         if let Some(echo) = echo {
@@ -222,6 +223,7 @@ impl<L: Lessor> Conversation<L> {
         let app = &*self.app;
         let Placeheld { call, target, check, body_decides } = placeheld;
         entry.target(target.clone());
+        app.limiter.admit_target(&target)?;
         let call = entry.call(call);
         let hold = Hold { room: &app.holding, body_decides };
         let proven = prove(&mut head, check, body, hold).await?;
@@ -290,6 +292,7 @@ impl<L: Lessor> Conversation<L> {
         if let Some(why) = self.ledger.refused(number) {
             return Err(Stop::Refused(Refusal::new(RefusalCode::RequestMalformed, why.to_string())));
         }
+        self.app.limiter.admit_peer(self.client.address)?;
         if let Some(aim) = &self.inside {
             aim.check_inside(head)?;
             return Ok(Errand { aim: aim.clone(), client: self.client.clone() });

@@ -13,7 +13,8 @@ use lease::{Leases, Lessor};
 use serve::{Accepted, Drained, Listener, Shutdown};
 
 use crate::accept::{self, Door};
-use crate::app::{App, Latest, span};
+use crate::access_log::{AccessLog, Writing};
+use crate::app::{App, Latest, limiter, span};
 use crate::authority::AuthorityError;
 use crate::classify::Classifier;
 use crate::control::{Control, Place, inbound, shared};
@@ -22,6 +23,7 @@ use crate::identify::TokenFile;
 use crate::ids::RequestIds;
 use crate::metrics::{Metrics, Present};
 use crate::program::{Inherited, ProgramError, Programs};
+use crate::rates::Peers;
 use crate::reporter::{self, Filed};
 use crate::upstream::Upstreams;
 use crate::vitals::Vitals;
@@ -55,6 +57,7 @@ pub struct Proxy<L> {
     metrics: Arc<Metrics>,
     lessor: Arc<L>,
     filed: Filed,
+    writing: Option<Writing>,
     environment: Vec<(String, String)>,
     control: Arc<Control<L>>,
 }
@@ -86,6 +89,9 @@ pub enum BindError {
     /// TLS towards destinations.
     #[error("no TLS towards destinations")]
     Outbound(#[source] rustls::Error),
+    /// The access log.
+    #[error("the access log cannot be opened; may the process write to `telemetry.records.file`?")]
+    AccessLog(#[source] std::io::Error),
     /// Another root cannot be had.
     #[error("no other root")]
     Authority(#[from] AuthorityError),
@@ -111,7 +117,12 @@ impl<L: Lessor> Proxy<L> {
         let Programs { placeholders, environment } = place.programs(settings, &[root.certificate().clone()])?;
 
         let metrics = Arc::new(Metrics::default());
-        let (reporter, filed) = reporter::queue(&metrics);
+        let (log, writing) = match &settings.telemetry.records {
+            Some(to) => AccessLog::open(to, &metrics).map(|(log, writing)| (Some(log), Some(writing))),
+            None => Ok((None, None)),
+        }
+        .map_err(BindError::AccessLog)?;
+        let (reporter, filed) = reporter::queue(&metrics, log);
         let latest = Latest::none();
         let app = App {
             latest: latest.clone(),
@@ -131,12 +142,14 @@ impl<L: Lessor> Proxy<L> {
             metrics: metrics.clone(),
             holding: Arc::new(Holding::new(ours.limits.held_body_bytes)),
             limits: ours.limits.clone(),
+            limiter: limiter(settings),
+            wanted: listener.wanted(),
             clock,
             shutdown,
         };
         latest.store(Arc::new(app));
         let control = Arc::new(Control::new(&latest, place, settings));
-        Ok(Self { listener, others, latest, metrics, lessor, filed, environment, control })
+        Ok(Self { listener, others, latest, metrics, lessor, filed, writing, environment, control })
     }
 
     /// Where it listens, with the real port if 0 was asked for.
@@ -172,7 +185,7 @@ impl<L: Lessor> Proxy<L> {
     /// Serves programs until the shutdown begins; then what runs may finish within the grace and is cut after it, and
     /// records get to the lessor, or are counted as lost.
     pub async fn run(self) -> Drained {
-        let Self { listener, others, latest, lessor, mut filed, .. } = self;
+        let Self { listener, others, latest, lessor, mut filed, writing, .. } = self;
         let drained;
         {
             let reporting = filed.report(&*lessor);
@@ -182,7 +195,13 @@ impl<L: Lessor> Proxy<L> {
                 // Not before the last `Reporter` is gone, which `serve` holds.
                 () = &mut reporting => Drained::Whole,
             };
-            if tokio::time::timeout(LAST_RECORDS, reporting).await.is_ok() {
+            let all = async {
+                reporting.await;
+                if let Some(writing) = writing {
+                    writing.ended().await;
+                }
+            };
+            if tokio::time::timeout(LAST_RECORDS, all).await.is_ok() {
                 return drained;
             }
         }
@@ -197,10 +216,11 @@ async fn serve<L: Lessor>(listener: Listener, others: Vec<(Listener, Door)>, lat
     let shutdown = app.shutdown.clone();
     let sweeping = app.clone();
     shutdown.spawn(async move { sweeping.upstreams.pool().sweep(&sweeping.shutdown).await });
+    let peers = Arc::new(Peers::default());
     for (listener, door) in others {
-        shutdown.spawn(accept(listener, door, (latest.clone(), app.clone())));
+        shutdown.spawn(accept(listener, (door, peers.clone()), (latest.clone(), app.clone())));
     }
-    accept(listener, Door::Beside, (latest.clone(), app.clone())).await;
+    accept(listener, (Door::Beside, peers), (latest.clone(), app.clone())).await;
     let grace = latest.load().map_or(app.limits.grace, |app| app.limits.grace);
     let drained = shutdown.drain(span(grace)).await;
     latest.clear();
@@ -208,16 +228,24 @@ async fn serve<L: Lessor>(listener: Listener, others: Vec<(Listener, Door)>, lat
 }
 
 /// Accepts at one listener until the shutdown begins.
-async fn accept<L: Lessor>(listener: Listener, door: Door, (latest, first): (Arc<Latest<L>>, Arc<App<L>>)) {
+async fn accept<L: Lessor>(
+    listener: Listener,
+    (door, peers): (Door, Arc<Peers>),
+    (latest, first): (Arc<Latest<L>>, Arc<App<L>>),
+) {
     let shutdown = first.shutdown.clone();
     tracing::info!(address = %listener.address(), ?door, "proxy is listening");
     while let Some(Accepted { stream, peer, place }) = listener.accept(&shutdown).await {
         let app = latest.load().unwrap_or_else(|| first.clone());
+        let Some(guest) = peers.admit(peer.ip().to_canonical(), app.limits.rates.connections_per_peer) else {
+            app.metrics.turned_away.add(1);
+            continue;
+        };
         shutdown.spawn(async move {
             app.metrics.accepted.add(1);
             let open = Present::count(&app.metrics, |metrics| &metrics.connections);
             accept::connection(app, stream, (peer, door)).await;
-            drop((open, place));
+            drop((open, guest, place));
         });
     }
 }

@@ -1,7 +1,9 @@
 //! The record of one request: opened when its head is read, closed whatever happens.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use access::{Call, Lease, Outcome, Record, Refusal, RequestId, TargetName};
 use jiff::{SignedDuration, Timestamp};
@@ -21,6 +23,10 @@ pub(crate) struct Entry {
     call: Option<Call>,
     ending: Ending,
     is_for_the_book: bool,
+    from: Option<IpAddr>,
+    /// When its head was sent on, and then how long it took until the head of the answer was here.
+    sent: Option<Instant>,
+    upstream: Option<Duration>,
     carried_up: Option<Arc<AtomicU64>>,
     bytes_down: u64,
     ledger: Arc<Ledger>,
@@ -41,7 +47,12 @@ enum Ending {
 
 impl Entry {
     /// Opens a record.
-    pub(crate) fn open((id, at): (RequestId, Timestamp), ledger: Arc<Ledger>, reporter: Reporter) -> Self {
+    pub(crate) fn open(
+        (id, at): (RequestId, Timestamp),
+        from: Option<IpAddr>,
+        ledger: Arc<Ledger>,
+        reporter: Reporter,
+    ) -> Self {
         Self {
             id,
             at,
@@ -51,6 +62,9 @@ impl Entry {
             call: None,
             ending: Ending::Open,
             is_for_the_book: true,
+            from,
+            sent: None,
+            upstream: None,
             carried_up: None,
             bytes_down: 0,
             ledger,
@@ -108,8 +122,14 @@ impl Entry {
         self.bytes_down += bytes;
     }
 
+    /// Its head is being sent on.
+    pub(crate) fn sent(&mut self) {
+        self.sent = Some(Instant::now());
+    }
+
     /// The answer's head is here.
     pub(crate) fn answered(&mut self, status: u16) {
+        self.upstream = self.sent.map(|sent| sent.elapsed());
         self.ending = Ending::Answered(status);
     }
 
@@ -161,6 +181,9 @@ impl Entry {
             bytes_up: self.carried_up.as_ref().map_or(0, |carried| carried.load(Ordering::Relaxed)),
             bytes_down: self.bytes_down,
             took: SignedDuration::try_from(self.began.elapsed()).unwrap_or(SignedDuration::MAX),
+            from: self.from,
+            upstream: self.upstream.and_then(|took| SignedDuration::try_from(took).ok()),
+            times: 1,
         }
     }
 }

@@ -4,7 +4,7 @@ mod grpc;
 
 use access::{Refusal, RefusalCode, RequestId, Retry};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, PROXY_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, PROXY_AUTHENTICATE, RETRY_AFTER};
 use http::request::Parts;
 use http::{Response, StatusCode};
 
@@ -14,6 +14,9 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// Names the kind of refusal to whoever looks at the wire, whatever the dialect.
 const REFUSAL: HeaderName = HeaderName::from_static("x-countersign-refusal");
+
+/// A second: a bucket has tickets again by then, and a place for a body is likely free.
+const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// How a service words its errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +94,9 @@ pub(crate) fn answer(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Resp
         headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"countersign\", charset=\"UTF-8\""));
         headers.append(PROXY_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"countersign\""));
     }
+    if matches!(refusal.code, RefusalCode::RateLimited | RefusalCode::ProxyBusy) {
+        headers.insert(RETRY_AFTER, RETRY_SOON);
+    }
     let id = HeaderValue::from_str(&id.to_string()).expect("a UUID is visible ASCII");
     if dialect == Dialect::Cbor {
         headers.insert(HeaderName::from_static("smithy-protocol"), HeaderValue::from_static("rpc-v2-cbor"));
@@ -114,6 +120,9 @@ const fn status(code: RefusalCode, dialect: Dialect) -> StatusCode {
         (RefusalCode::UpstreamUnavailable, _) if matches!(dialect, Dialect::Plain) => StatusCode::BAD_GATEWAY,
         (RefusalCode::UpstreamTimeout, _) if matches!(dialect, Dialect::Plain) => StatusCode::GATEWAY_TIMEOUT,
         (RefusalCode::ProxyAuthentication, _) => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        (RefusalCode::RateLimited, _) if !matches!(dialect, Dialect::S3 | Dialect::Ec2) => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         (_, Retry::Later) => StatusCode::SERVICE_UNAVAILABLE,
         (RefusalCode::RequestMalformed | RefusalCode::NotSupported, _) => StatusCode::BAD_REQUEST,
         (RefusalCode::RequestTooLarge, _) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -147,6 +156,7 @@ const fn error_code(code: RefusalCode, dialect: Dialect) -> &'static str {
         C::RequestTooLarge => {
             ["EntityTooLarge", "RequestEntityTooLarge", "RequestEntityTooLarge", "RequestEntityTooLargeException"]
         }
+        C::RateLimited => ["SlowDown", "Throttling", "RequestLimitExceeded", "ThrottlingException"],
         C::NotSupported => {
             ["NotImplemented", "UnsupportedOperation", "UnsupportedOperation", "UnsupportedOperationException"]
         }

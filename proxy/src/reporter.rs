@@ -6,7 +6,10 @@ use std::time::Duration;
 use access::Record;
 use lease::Lessor;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use crate::access_log::AccessLog;
+use crate::flood::Floods;
 use crate::metrics::Metrics;
 
 /// Records that wait at once: some seconds of a busy sidecar. A record has about half a kilobyte.
@@ -22,6 +25,9 @@ const BATCH: usize = 512;
 /// How long the first record of a batch waits for others: what `audit tail` may lag behind.
 const GATHER: Duration = Duration::from_millis(100);
 
+/// How often it is looked whether what is folded has waited enough.
+const FOLDED: Duration = Duration::from_millis(500);
+
 /// First and longest pause between two attempts to hand a batch over.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
@@ -32,6 +38,7 @@ const LOG_EVERY: u64 = 1000;
 #[derive(Debug, Clone)]
 pub(crate) struct Reporter {
     queue: mpsc::Sender<Record>,
+    log: Option<AccessLog>,
     metrics: Arc<Metrics>,
 }
 
@@ -41,22 +48,26 @@ pub(crate) struct Filed {
     queue: mpsc::Receiver<Record>,
     /// Taken from the queue and not handed over yet.
     batch: Vec<Record>,
+    floods: Floods,
     metrics: Arc<Metrics>,
 }
 
-/// Both ends of the queue.
-pub(crate) fn queue(metrics: &Arc<Metrics>) -> (Reporter, Filed) {
+/// Both ends of the queue. `log`: where every record goes besides.
+pub(crate) fn queue(metrics: &Arc<Metrics>, log: Option<AccessLog>) -> (Reporter, Filed) {
     let (sender, receiver) = mpsc::channel(QUEUE);
     (
-        Reporter { queue: sender, metrics: metrics.clone() },
-        Filed { queue: receiver, batch: Vec::new(), metrics: metrics.clone() },
+        Reporter { queue: sender, log, metrics: metrics.clone() },
+        Filed { queue: receiver, batch: Vec::new(), floods: Floods::default(), metrics: metrics.clone() },
     )
 }
 
 impl Reporter {
-    /// Counts a closed record.
+    /// Counts a closed record, and hands it to the access log.
     pub(crate) fn count(&self, record: &Record) {
         self.metrics.count(record);
+        if let Some(log) = &self.log {
+            log.file(record);
+        }
     }
 
     /// Files a closed record.
@@ -79,7 +90,7 @@ impl Filed {
     /// Hands records over until every [`Reporter`] is gone and the queue is empty. A batch that the lessor does not take
     /// is tried again until it does; meanwhile the queue fills.
     pub(crate) async fn report<L: Lessor>(&mut self, lessor: &L) {
-        while self.queue.recv_many(&mut self.batch, BATCH).await > 0 {
+        while self.gather().await > 0 {
             if self.batch.len() < BATCH && !self.queue.is_closed() {
                 tokio::time::sleep(GATHER).await;
             }
@@ -88,10 +99,27 @@ impl Filed {
             {
                 self.batch.push(record);
             }
+            let taken = self.batch.len() as u64;
+            self.floods.fold(&mut self.batch, Instant::now());
             hand_over(lessor, &self.batch).await;
-            self.metrics.records_queued.take_away(self.batch.len() as u64);
+            self.metrics.records_queued.take_away(taken);
             self.batch.clear();
         }
+        self.batch.extend(self.floods.rest());
+        hand_over(lessor, &self.batch).await;
+        self.batch.clear();
+    }
+
+    /// Waits for records, but not longer than one that is folded may wait; 0 at the end.
+    async fn gather(&mut self) -> usize {
+        while self.floods.holds() {
+            match tokio::time::timeout(FOLDED, self.queue.recv_many(&mut self.batch, BATCH)).await {
+                Ok(count) => return count,
+                Err(_) if self.floods.is_due(Instant::now()) => return 1,
+                Err(_) => {}
+            }
+        }
+        self.queue.recv_many(&mut self.batch, BATCH).await
     }
 
     /// Gives up on what is left, and says how much that is.
@@ -110,6 +138,9 @@ impl Filed {
 }
 
 async fn hand_over<L: Lessor>(lessor: &L, batch: &[Record]) {
+    if batch.is_empty() {
+        return;
+    }
     let (mut pause, longest) = PAUSE;
     while let Err(error) = lessor.report(batch.to_vec()).await {
         tracing::warn!(%error, records = batch.len(), "access records are not stored yet; trying again");
@@ -129,6 +160,9 @@ mod tests {
         Record {
             id: RequestId::new(uuid::Uuid::nil()),
             at: Timestamp::UNIX_EPOCH,
+            from: None,
+            upstream: None,
+            times: 1,
             caller: caller.map(str::to_owned),
             target: None,
             role: None,
@@ -145,7 +179,7 @@ mod tests {
     #[test]
     fn records_beyond_the_queue_are_counted_as_lost_and_nobody_waits() {
         let metrics = Arc::new(Metrics::default());
-        let (reporter, mut filed) = queue(&metrics);
+        let (reporter, mut filed) = queue(&metrics, None);
         (0..QUEUE + 3).for_each(|_| reporter.file(record(Some("shop:billing"))));
         assert_eq!(metrics.records_dropped.value(), 3);
         filed.give_up();
@@ -155,7 +189,7 @@ mod tests {
     #[test]
     fn flood_of_refusals_does_not_push_out_what_callers_did() {
         let metrics = Arc::new(Metrics::default());
-        let (reporter, _filed) = queue(&metrics);
+        let (reporter, _filed) = queue(&metrics, None);
         (0..2 * QUEUE).for_each(|_| reporter.file(record(None)));
         let refusals_lost = metrics.records_dropped.value();
         (0..KEPT_FOR_CALLERS).for_each(|_| reporter.file(record(Some("shop:billing"))));

@@ -3,10 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::Shutdown;
 
@@ -19,6 +20,40 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     room: Arc<Semaphore>,
+    wanted: Arc<Wanted>,
+}
+
+/// Somebody waits for a place among the allowed connections, and there is none.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    waiting: AtomicUsize,
+    one: Notify,
+}
+
+impl Wanted {
+    /// Waits until this connection's place is wanted more than those of all that waited here before it. Whoever has not
+    /// said anything yet waits here, and ends: an idle thousand must not keep out one that works.
+    pub async fn waits(&self) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let waiting = Waiting(self);
+        self.one.notified().await;
+        drop(waiting);
+    }
+
+    /// Asks the one that has waited longest to end.
+    fn ask(&self) {
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            self.one.notify_one();
+        }
+    }
+}
+
+struct Waiting<'a>(&'a Wanted);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// The socket could not be bound.
@@ -50,7 +85,12 @@ impl Listener {
         let failed = |source| BindError { address, source };
         let socket = TcpListener::bind(address).await.map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address, room: Arc::new(Semaphore::new(connections)) })
+        Ok(Self { socket, address, room: Arc::new(Semaphore::new(connections)), wanted: Arc::default() })
+    }
+
+    /// Told when connections wait for a place.
+    pub fn wanted(&self) -> Arc<Wanted> {
+        self.wanted.clone()
     }
 
     /// Where it listens; with the real port if 0 was asked for.
@@ -61,13 +101,20 @@ impl Listener {
     /// The next connection; `None` once the shutdown has begun.
     pub async fn accept(&self, shutdown: &Shutdown) -> Option<Accepted> {
         loop {
-            let place = tokio::select! {
-                place = self.room.clone().acquire_owned() => place.ok()?,
-                () = shutdown.begun() => return None,
-            };
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 () = shutdown.begun() => return None,
+            };
+            // A connection that waits for a place is accepted already: only then is it known that one is wanted.
+            let place = match self.room.clone().try_acquire_owned() {
+                Ok(place) => place,
+                Err(_) => {
+                    self.wanted.ask();
+                    tokio::select! {
+                        place = self.room.clone().acquire_owned() => place.ok()?,
+                        () = shutdown.begun() => return None,
+                    }
+                }
             };
             match accepted.and_then(|(stream, peer)| stream.set_nodelay(true).map(|()| (stream, peer))) {
                 Ok((stream, peer)) => return Some(Accepted { stream, peer, place }),

@@ -15,6 +15,9 @@ use crate::stage::{Stage, ask, ask_at, call, lease, noon};
 /// What was done with one request.
 pub(crate) fn record(number: u128, action: &str) -> Record {
     Record {
+        from: None,
+        upstream: None,
+        times: 1,
         id: RequestId::new(Uuid::from_u128(number)),
         at: noon(),
         caller: Some("system:serviceaccount:shop:checkout".to_owned()),

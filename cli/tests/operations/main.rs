@@ -4,5 +4,7 @@ mod stage;
 
 mod drain;
 mod health;
+mod limits;
+mod records;
 mod reference;
 mod reload;

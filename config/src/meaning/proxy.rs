@@ -9,7 +9,7 @@ use crate::defaults;
 use crate::finding::Code;
 use crate::flaw::Wrong;
 use crate::raw;
-use crate::settings::{CaSettings, Limits, ProxySettings};
+use crate::settings::{CaSettings, Limits, ProxySettings, Rates};
 use crate::values::duration::Bounds;
 use crate::values::{address, size};
 
@@ -25,6 +25,8 @@ const IDLE: Bounds = Bounds::seconds(30, 86_400, "a long poll at SQS is silent f
 const GRACE: Bounds = Bounds::seconds(0, 3_600, "more than an hour is no grace");
 /// File handles end before a million.
 const CONNECTIONS: std::ops::RangeInclusive<u64> = 1..=1_000_000;
+/// Above a million a second nothing is limited.
+const RATE: std::ops::RangeInclusive<u64> = 1..=1_000_000;
 /// DynamoDB's smallest useful batch, and what a sidecar may take for one request at the most.
 const HELD_BODY: (u64, u64) = (64 << 10, 1 << 30);
 
@@ -107,6 +109,8 @@ fn limits(check: &mut Check<'_>, raw: Option<&At<raw::Limits>>) -> Option<Limits
     let connect_timeout = check.period(raw.connect_timeout.as_ref(), defaults::CONNECT_TIMEOUT, TIMEOUT);
     let idle_timeout = check.period(raw.idle_timeout.as_ref(), defaults::IDLE_TIMEOUT, IDLE);
     let grace = check.period(raw.grace.as_ref(), defaults::GRACE, GRACE);
+    let mut rate = |raw: &Option<At<u64>>| check.maybe(raw.as_ref(), |number| per_second(*number));
+    let rates = (rate(&raw.connections_per_peer), rate(&raw.requests_per_peer), rate(&raw.requests_per_target));
     let usual_body = raw::Size::Text(defaults::HELD_BODY.to_owned());
     Some(Limits {
         connections: match connections.ok()? {
@@ -121,6 +125,18 @@ fn limits(check: &mut Check<'_>, raw: Option<&At<raw::Limits>>) -> Option<Limits
         connect_timeout: connect_timeout?,
         idle_timeout: idle_timeout?,
         grace: grace?,
+        rates: Rates {
+            connections_per_peer: rates.0.ok()?,
+            requests_per_peer: rates.1.ok()?,
+            requests_per_target: rates.2.ok()?,
+        },
+    })
+}
+
+fn per_second(number: u64) -> Result<u32, Wrong> {
+    let within = RATE.contains(&number).then(|| u32::try_from(number).ok()).flatten();
+    within.ok_or_else(|| {
+        Wrong::new(Code::OutOfBounds, "it must be from 1 to 1000000").help("to have no limit, take the key out")
     })
 }
 

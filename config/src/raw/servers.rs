@@ -73,6 +73,13 @@ pub(crate) struct Limits {
     /// For running requests to end after the signal to stop.
     #[schemars(extend("default" = defaults::GRACE))]
     pub(crate) grace: Option<At<Period>>,
+    /// Connections at once from one address; as many as there are places, if it is not written. All programs of a pod
+    /// share one.
+    pub(crate) connections_per_peer: Option<At<u64>>,
+    /// Requests a second from one address, and as many again at once; no limit if it is not written.
+    pub(crate) requests_per_peer: Option<At<u64>>,
+    /// Requests a second to one target, and as many again at once; no limit if it is not written.
+    pub(crate) requests_per_target: Option<At<u64>>,
 }
 
 /// The broker inside.

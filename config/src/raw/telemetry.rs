@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::Size;
 use crate::at::At;
 use crate::defaults;
 
@@ -17,4 +18,22 @@ pub(crate) struct Telemetry {
     /// What is logged on stderr, up to this level, unless `--log` or COUNTERSIGN_LOG say it.
     #[schemars(extend("default" = defaults::LOG, "enum" = ["off", "error", "warn", "info", "debug", "trace"]))]
     pub(crate) log: Option<At<String>>,
+    /// Where a line of JSON for every request goes, besides the audit book. If it is not written, nowhere.
+    pub(crate) records: Option<At<Records>>,
+}
+
+/// Where the lines of the access log go: `stdout: true`, or `file`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Records {
+    /// To stdout.
+    pub(crate) stdout: Option<At<bool>>,
+    /// To this file, mode 0600. One that was moved away is made anew.
+    pub(crate) file: Option<At<String>>,
+    /// The file is put aside, as `file.1`, before it grows beyond this.
+    #[schemars(extend("default" = defaults::ROTATE_AT))]
+    pub(crate) rotate_at: Option<At<Size>>,
+    /// So many that were put aside are kept.
+    #[schemars(extend("default" = defaults::KEEP_FILES))]
+    pub(crate) keep: Option<At<u64>>,
 }

@@ -61,6 +61,7 @@ impl Wish {
                 connect_timeout: seconds(5),
                 idle_timeout: seconds(30),
                 grace: seconds(5),
+                rates: config::Rates::default(),
             },
             upstream_roots: None,
             ways: Ways::default(),

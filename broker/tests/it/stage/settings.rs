@@ -108,6 +108,7 @@ fn proxy(home: &Path) -> ProxySettings {
             connect_timeout: HOUR,
             idle_timeout: HOUR,
             grace: HOUR,
+            rates: config::Rates::default(),
         },
     }
 }
