@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Read and verify the audit book
     #[command(subcommand)]
     Audit(Audit),
+    /// Becomes the command that `run` starts, and ends when `run` does
+    #[command(hide = true, name = "exec-for-run")]
+    ExecForRun(ExecForRun),
     /// Print what clouds must find under the issuer URL: discovery document and JWKS
     Issuer,
     /// Make a credential for an app that shares a proxy, and print it once with the hash for the config
@@ -95,6 +98,16 @@ pub(crate) struct Run {
     pub(crate) target: Option<TargetName>,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+/// `countersign exec-for-run PARENT -- CMD…`, which only `run` calls
+#[derive(Debug, Args)]
+pub(crate) struct ExecForRun {
+    /// The process id of `run`
+    pub(crate) parent: u32,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<std::ffi::OsString>,
 }
 

@@ -1,15 +1,19 @@
 //! The command that `run` starts: its signals, its end.
 //!
 //! With a terminal the child shares our foreground process group, so Ctrl-C reaches it from the kernel; we only wait.
+//!
+//! The command does not outlive us, even if we are killed: it is started through `exec-for-run`, which asks the kernel for a
+//! signal at our end and then becomes the command. To ask between fork and exec, as is usual, takes `unsafe`.
+//!
 //! Without one it gets a group of its own and every signal that we get is passed on. A second SIGTERM becomes SIGKILL.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, getppid, kill_process, kill_process_group, set_parent_process_death_signal};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
@@ -35,10 +39,11 @@ pub(crate) fn start(
     variables: &[(String, String)],
     removed: &[&str],
 ) -> Result<Running, Failure> {
-    let (program, arguments) = command.split_first().expect("clap demands a command");
     let own_group = !io::stdin().is_terminal();
-    let mut child = Command::new(program);
-    child.args(arguments).envs(variables.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
+    let ourselves = std::env::current_exe().map_err(|error| unstartable(&error))?;
+    let mut child = Command::new(ourselves);
+    child.args(["exec-for-run".as_ref(), std::process::id().to_string().as_ref(), OsStr::new("--")]).args(command);
+    child.envs(variables.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
     for name in removed {
         child.env_remove(name);
     }
@@ -47,11 +52,27 @@ pub(crate) fn start(
     }
     // Before the command starts: a signal that came in between would end us and leave it alone.
     let signals = Signals::new().map_err(|error| unwatched(&error))?;
-    let failed = |error: io::Error| {
-        let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoCommand } else { Exit::NotExecutable };
-        Failure::new(exit, format!("cannot run {program:?}: {error}"))
-    };
-    Ok(Running { child: child.spawn().map_err(failed)?, own_group, signals })
+    let child = child.spawn().map_err(|error| unstartable(&error))?;
+    Ok(Running { child, own_group, signals })
+}
+
+/// Becomes the command, which gets SIGTERM when `parent` ends in whatever way. Comes back only if that fails.
+pub(crate) fn become_command(parent: u32, command: &[OsString]) -> Failure {
+    let (program, arguments) = command.split_first().expect("clap demands a command");
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
+        return unwatched(&error.into());
+    }
+    // It may have ended before the kernel was asked.
+    if getppid().map(|pid| pid.as_raw_nonzero().get().cast_unsigned()) != Some(parent) {
+        return Failure::new(Exit::Run, "`exec-for-run` is for `run` only, which has ended");
+    }
+    let error = std::process::Command::new(program).args(arguments).exec();
+    let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoCommand } else { Exit::NotExecutable };
+    Failure::new(exit, format!("cannot run {program:?}: {error}"))
+}
+
+fn unstartable(error: &io::Error) -> Failure {
+    Failure::new(Exit::Run, format!("the command cannot be started: {error}"))
 }
 
 impl Running {

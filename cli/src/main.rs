@@ -61,6 +61,7 @@ fn dispatch(Cli { global, command }: Cli, log: Option<Log>) -> Result<ExitCode, 
             run_async(house::proxy(loaded, (clock(), log), &printer))
         }
         Command::Run(run) => run_async(run::run(run, validate::load(global.config(), &printer)?, clock())),
+        Command::ExecForRun(exec) => Err(child::become_command(exec.parent, &exec.command)),
         Command::Validate(validate) => {
             let file = validate.file.as_deref().unwrap_or_else(|| global.config());
             validate::run(file, validate.strict, &printer).map(|()| ExitCode::SUCCESS)

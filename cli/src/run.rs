@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use access::Clock;
-use config::Settings;
+use config::{RecordsTo, Settings};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
@@ -39,6 +39,8 @@ pub(crate) async fn run(run: Run, mut settings: Settings, clock: Clock) -> Resul
     settings.proxy.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     // Of several runs on one machine, none may take the address from another.
     settings.telemetry.listen = None;
+    // stdout is the command's.
+    settings.telemetry.records.take_if(|to| *to == RecordsTo::Stdout);
     settings.proxy.limits.grace = SignedDuration::try_from(AFTER_THE_COMMAND).expect("two seconds");
     if let Some(target) = run.target {
         if settings.rules.target(&target).is_none() {

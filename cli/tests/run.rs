@@ -80,6 +80,27 @@ fn a_signal_reaches_the_command() {
 }
 
 #[test]
+fn a_command_whose_run_is_killed_ends_too() {
+    let folder = folder();
+    let script = "echo $$; while :; do sleep 0.05; done";
+    let mut child = run(folder.path(), &["sh", "-c", script]).stdout(Stdio::piped()).spawn().expect("the binary runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let command = lines.next().expect("a line").expect("text");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    // Whoever inherits it may be slow to notice its end.
+    let runs = || {
+        let status = std::fs::read_to_string(format!("/proc/{command}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && !line.contains("zombie"))
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while runs() {
+        assert!(std::time::Instant::now() < deadline, "it goes on alone");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn a_second_request_to_end_kills_a_command_that_does_not_listen() {
     let folder = folder();
     let script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
