@@ -174,7 +174,3 @@ fn unknown() -> Refusal {
     Refusal::new(RefusalCode::PlaceholderUnknown, "the request is signed with an access key that is no placeholder of this proxy")
         .help("take the keys from `aws/credentials` or `program.env` in the proxy's directory, and unset other AWS_* credentials")
 }
-
-fn not_yet(what: &str, instead: &str) -> Refusal {
-    Refusal::new(RefusalCode::NotSupported, format!("{what} are not countersigned yet")).help(instead)
-}

@@ -21,7 +21,8 @@ use crate::pipe::Pipe;
 pub(crate) async fn serve<L: Lessor>(caller: Caller<L>, stream: TcpStream, peer: SocketAddr) {
     let app = &caller.0;
     let meant = original_destination(&stream);
-    let mut program = Program { io: Pipe::Clear(stream), held: BytesMut::new(), asked: Asked::Silently, from: caller.1.address };
+    let mut program =
+        Program { io: Pipe::Clear(stream), held: BytesMut::new(), asked: Asked::Silently, from: caller.1.address };
     let original = match meant {
         Ok(original) => original,
         Err(refusal) => return program.refuse(app, &refusal).await,
