@@ -1,5 +1,6 @@
 //! What one request would do.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,6 +51,12 @@ impl FromStr for Cloud {
     }
 }
 
+/// Stands in a resource for the account of the role that a call is made as: most names on the wire leave it out.
+pub const OWN_ACCOUNT: &str = "{account}";
+
+/// The resource of what acts on none in particular, such as listing all of a kind.
+pub const NO_RESOURCE: &str = "*";
+
 /// What one request would do, as far as the wire tells.
 ///
 /// `PUT https://acme-receipts.s3.amazonaws.com/2026/07.pdf` is `aws`, service `s3`, region `us-east-1`, action
@@ -60,16 +67,109 @@ pub struct Call {
     pub cloud: Cloud,
     /// The name that the service signs under (AWS: the service part of the credential scope).
     pub service: String,
+    /// What the service's actions begin with in the cloud's policies: `cloudwatch` for service `monitoring`.
+    #[serde(default)]
+    pub prefix: Cow<'static, str>,
     /// The region signed for; `None` where the service has none or the wire does not tell.
     pub region: Option<String>,
     /// `prefix:Operation` in the words of the cloud's own policies; `None` where the wire does not tell.
     pub action: Option<String>,
-    /// The cloud's name for what it acts on (AWS: an ARN); `None` where the wire does not tell.
+    /// The cloud's name for what it acts on (AWS: an ARN, perhaps with [`OWN_ACCOUNT`] in it); [`NO_RESOURCE`] for
+    /// nothing in particular; `None` where the wire does not tell. Wildcards in it stand for all that they match.
     pub resource: Option<String>,
+    /// What it does besides: a copy also reads its source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Deed>,
     /// HTTP method.
     pub method: String,
     /// Host without port, lower case.
     pub host: String,
     /// Path as on the wire, without the query: queries may carry secrets.
     pub path: String,
+    /// How the path is to be read.
+    #[serde(default)]
+    pub spelling: Spelling,
+}
+
+/// One action on one resource. Most calls do one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed<T = String> {
+    /// As [`Call::action`].
+    pub action: Option<T>,
+    /// As [`Call::resource`].
+    pub resource: Option<T>,
+}
+
+/// What a wire path means to the service behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Spelling {
+    /// What it says.
+    Plain,
+    /// What it says when every escape in it is decoded, once.
+    Escaped,
+    /// One thing to who decodes or normalises it, and another to who does not: `/orders/%2e%2e/admin`.
+    #[default]
+    Doubtful,
+}
+
+impl Call {
+    /// Everything that it does.
+    pub fn deeds(&self) -> impl Iterator<Item = Deed<&str>> {
+        let first = Deed { action: self.action.as_deref(), resource: self.resource.as_deref() };
+        std::iter::once(first).chain(self.also.iter().map(Deed::as_deref))
+    }
+
+    /// The path as the service reads it; `None` where readers differ.
+    pub fn read_path(&self) -> Option<Cow<'_, str>> {
+        match self.spelling {
+            Spelling::Plain => Some(Cow::Borrowed(&self.path)),
+            Spelling::Escaped => decoded(&self.path).map(Cow::Owned),
+            Spelling::Doubtful => None,
+        }
+    }
+
+    /// Writes the account of the role that the call is made as where the wire left it out.
+    pub fn settle(&mut self, account: &str) {
+        let also = self.also.iter_mut().map(|deed| &mut deed.resource);
+        for resource in std::iter::once(&mut self.resource).chain(also).flatten() {
+            if let Some(settled) = settled(resource, account) {
+                *resource = settled;
+            }
+        }
+    }
+}
+
+/// A resource with `account` in the place of [`OWN_ACCOUNT`]; `None` where that does not stand in an ARN's fifth part. An
+/// object's key may hold the same letters, and means them.
+pub(crate) fn settled(resource: &str, account: &str) -> Option<String> {
+    let mut parts = resource.splitn(6, ':');
+    let [arn, partition, service, region, own, rest] = std::array::from_fn(|_| parts.next().unwrap_or_default());
+    (own == OWN_ACCOUNT).then(|| [arn, partition, service, region, account, rest].join(":"))
+}
+
+impl Deed {
+    fn as_deref(&self) -> Deed<&str> {
+        Deed { action: self.action.as_deref(), resource: self.resource.as_deref() }
+    }
+}
+
+/// Decodes percent-escapes; `None` where one is broken or the result is no text.
+fn decoded(path: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let (byte, after) = match (byte, after) {
+            (b'%', [high, low, after @ ..]) => (nibble(*high)? << 4 | nibble(*low)?, after),
+            (b'%', _) => return None,
+            (byte, after) => (byte, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }

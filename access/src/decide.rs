@@ -7,7 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::denial::{Denial, Near, Reason};
-use crate::{Call, Caller, Grant, Permit, Target, TargetName};
+use crate::rule::Fit;
+use crate::{Call, Caller, Deed, Grant, Permit, Target, TargetName};
 
 /// Where and when a call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +48,14 @@ impl Rules {
         self.targets.values().map(|(target, _)| target)
     }
 
-    /// Whether a permit that other rules gave stands under these: its grant and its target are the same word for word.
+    /// Whether a permit that other rules gave stands under these: its grant, its target and all that is denied its caller
+    /// there are the same word for word. What is denied anew is not in the credential that was lent.
     pub fn uphold(&self, permit: &Permit) -> bool {
         let target = self.target(&permit.target().name).is_some_and(|target| **target == *permit.target());
-        target && self.grants(&permit.target().name).iter().any(|grant| **grant == *permit.grant())
+        let grants = self.grants(&permit.target().name);
+        target
+            && grants.iter().any(|grant| **grant == *permit.grant())
+            && denying(grants, permit.caller()).iter().flat_map(|grant| &grant.deny).eq(permit.denials())
     }
 
     /// The grants to a target, in the order in which they were written.
@@ -59,9 +64,11 @@ impl Rules {
     }
 }
 
-/// Decides whether `caller` may make `call` at the target named `to`: the first grant that covers it does.
+/// Decides whether `caller` may make `call` at the target named `to`: the first grant that covers it does, unless any
+/// grant that is for the caller denies it.
 ///
-/// There are no denying grants: removing a grant never adds a permit, adding one never takes one away.
+/// Removing what a grant allows never adds a permit, and what it denies never takes one away; order decides nothing but
+/// which of several grants the permit names.
 pub fn decide(
     caller: &Arc<Caller>,
     (to, call): (&TargetName, &Call),
@@ -71,46 +78,80 @@ pub fn decide(
     let Some(target) = rules.target(to) else {
         return Err(Denial { reason: Reason::NoTarget(to.clone()), near: Vec::new() });
     };
-    let mut near = Vec::new();
-    for grant in rules.grants(to).iter().filter(|grant| grant.is_for(caller)) {
-        match covers((caller, target, grant), call, context) {
-            Ok(()) => return Ok(Permit::new(caller.clone(), target.clone(), grant.clone(), context.now)),
-            Err(reason) => near.push(Near { grant: grant.name.clone(), reason }),
-        }
+    let denying = denying(rules.grants(to), caller);
+    let candidates = || rules.grants(to).iter().filter(|grant| grant.is_for(caller));
+    let asked = |grant: &Grant| Asked { caller, target, grant, denying: &denying }.covers(call, context);
+    // Most grants are about other actions. Why they do not cover the call is put into words only where none does.
+    let covering = candidates().find(|grant| grant.allows(call, target).is_ok() && asked(grant).is_ok());
+    if let Some(grant) = covering {
+        return Ok(Permit::new(caller.clone(), target.clone(), (grant.clone(), denying), context.now));
     }
+    let near = |grant: &Arc<Grant>| Some(Near { grant: grant.name.clone(), reason: asked(grant).err()? });
+    let mut near: Vec<Near> = candidates().filter_map(near).collect();
     near.sort_by_key(|near| std::cmp::Reverse(near.reason.nearness()));
     let reason = near.first().map_or_else(|| Reason::NoGrant(to.clone()), |nearest| nearest.reason.clone());
     Err(Denial { reason, near })
 }
 
-/// Whether one grant covers the call. The permit asks the same again at every later call.
-pub(crate) fn covers(
-    (caller, target, grant): (&Caller, &Target, &Grant),
-    call: &Call,
-    context: &Context,
-) -> Result<(), Reason> {
-    if context.now >= caller.until {
-        return Err(Reason::Expired);
+/// The grants whose denials are for the caller. Most configs have none, and then nothing is allocated.
+fn denying(grants: &[Arc<Grant>], caller: &Caller) -> Vec<Arc<Grant>> {
+    grants.iter().filter(|grant| !grant.deny.is_empty() && grant.is_for(caller)).cloned().collect()
+}
+
+/// A grant and everything that bears on whether it covers a call. The permit asks the same again at every later call.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) target: &'a Target,
+    pub(crate) grant: &'a Grant,
+    pub(crate) denying: &'a [Arc<Grant>],
+}
+
+impl Asked<'_> {
+    /// The rule that allows the call, or why none does.
+    pub(crate) fn covers(self, call: &Call, context: &Context) -> Result<usize, Reason> {
+        let Self { caller, target, grant, denying } = self;
+        if context.now >= caller.until {
+            return Err(Reason::Expired);
+        }
+        let name = || target.name.clone();
+        if !target.offers_service(call) {
+            return Err(Reason::Service { target: name(), service: call.service.clone() });
+        }
+        for by in denying {
+            if let Some(rule) = by.denies(call, target) {
+                return Err(Reason::Denied { grant: by.name.clone(), rule, text: by.deny[rule].to_string() });
+            }
+        }
+        let allowing = grant.allows(call, target).map_err(|(fit, deed)| unfit(self, call, (fit, deed)))?;
+        if let Some(deed) = target.lacks(call) {
+            return Err(Reason::Resource { target: name(), resource: named(target, deed.resource) });
+        }
+        for condition in &grant.conditions {
+            condition.condition.check(caller, context).map_err(|unmet| Reason::Condition {
+                grant: grant.name.clone(),
+                condition: condition.to_string(),
+                unmet,
+            })?;
+        }
+        Ok(allowing)
     }
-    let name = || target.name.clone();
-    if !target.offers_service(call) {
-        return Err(Reason::Service { target: name(), service: call.service.clone() });
+}
+
+/// Why no rule of a grant allows a deed.
+fn unfit(asked: Asked<'_>, call: &Call, (fit, deed): (Fit, Deed<&str>)) -> Reason {
+    let grant = || asked.grant.name.clone();
+    let unnamed = || format!("a call to {} that names no action", call.service);
+    let action = deed.action.map_or_else(unnamed, str::to_owned);
+    match fit {
+        Fit::Action | Fit::Whole => Reason::Action { target: asked.target.name.clone(), action },
+        Fit::Resource => Reason::OtherResource { grant: grant(), action, resource: named(asked.target, deed.resource) },
+        Fit::Request => Reason::Request { grant: grant(), method: call.method.clone(), path: call.path.clone() },
     }
-    if !grant.allows(call) {
-        let action = call.action.clone().unwrap_or_else(|| format!("a call to {} that names no action", call.service));
-        return Err(Reason::Action { target: name(), action });
-    }
-    if !target.offers_resource(call) {
-        return Err(Reason::Resource { target: name(), resource: call.resource.clone() });
-    }
-    for condition in &grant.conditions {
-        condition.condition.check(caller, context).map_err(|unmet| Reason::Condition {
-            grant: grant.name.clone(),
-            condition: condition.to_string(),
-            unmet,
-        })?;
-    }
-    Ok(())
+}
+
+fn named(target: &Target, resource: Option<&str>) -> Option<String> {
+    resource.map(|resource| target.settled(resource).into_owned())
 }
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ fn grant(from: Who, allow: &[&str]) -> Grant {
         name: name(GrantName::new, "g"),
         from: vec![from],
         to: name(TargetName::new, "receipts"),
-        allow: allow.iter().map(|a| Pattern::new(a).unwrap()).collect(),
+        allow: allow.iter().map(|a| Pattern::new(a).unwrap().into()).collect(),
+        deny: Vec::new(),
         conditions: Vec::new(),
         session: None,
         policies: Vec::new(),
@@ -61,12 +62,15 @@ fn put(key: &str) -> Call {
     Call {
         cloud: Cloud::Aws,
         service: "s3".into(),
+        prefix: "s3".into(),
         region: Some("us-east-1".into()),
         action: Some("s3:PutObject".into()),
         resource: Some(format!("arn:aws:s3:::receipts/{key}")),
+        also: Vec::new(),
         method: "PUT".into(),
         host: "receipts.s3.amazonaws.com".into(),
         path: format!("/{key}"),
+        spelling: Spelling::Plain,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::call::NO_RESOURCE;
 use crate::{GrantName, TargetName, Unmet};
 
 /// Nothing covers the call. The grants that came near say what stopped them.
@@ -31,7 +32,7 @@ pub enum Reason {
         service: String,
     },
     /// The target does not offer that resource.
-    #[error("target {target:?} does not reach {}", resource.as_deref().unwrap_or("a resource that the request does not name"))]
+    #[error("target {target:?} does not reach {}", told(resource.as_deref()))]
     Resource {
         /// The target.
         target: TargetName,
@@ -49,6 +50,36 @@ pub enum Reason {
         /// What the call wanted.
         action: String,
     },
+    /// A grant allows the action, but not on that resource.
+    #[error("grant {grant:?} allows {action}, but not on {}", told(resource.as_deref()))]
+    OtherResource {
+        /// The nearest grant.
+        grant: GrantName,
+        /// What the call wanted to do.
+        action: String,
+        /// On what.
+        resource: Option<String>,
+    },
+    /// A grant allows action and resource, but not by that method at that path.
+    #[error("grant {grant:?} allows the action, but not by {method} at {path}")]
+    Request {
+        /// The nearest grant.
+        grant: GrantName,
+        /// The HTTP method.
+        method: String,
+        /// The path as on the wire.
+        path: String,
+    },
+    /// A grant denies it.
+    #[error("grant {grant:?} denies {text} (deny[{rule}])")]
+    Denied {
+        /// The grant.
+        grant: GrantName,
+        /// Which of its rules, from 0.
+        rule: usize,
+        /// That rule, in words.
+        text: String,
+    },
     /// A grant allows it, but not under these conditions.
     #[error("grant {grant:?} allows it, but {condition} does not hold: {unmet}")]
     Condition {
@@ -62,6 +93,15 @@ pub enum Reason {
     },
 }
 
+/// What of a call's resource is told to people.
+fn told(resource: Option<&str>) -> &str {
+    match resource {
+        None => "a resource that the request does not tell; only grants and targets without `resources` cover it",
+        Some(NO_RESOURCE) => "no resource in particular; name that action in a rule without `resources`",
+        Some(resource) => resource,
+    }
+}
+
 impl Reason {
     /// How far the call came before it was stopped: of several reasons the greatest tells the most.
     pub const fn nearness(&self) -> u8 {
@@ -71,8 +111,11 @@ impl Reason {
             Self::Expired => 2,
             Self::Service { .. } => 3,
             Self::Action { .. } => 4,
-            Self::Resource { .. } => 5,
-            Self::Condition { .. } => 6,
+            Self::OtherResource { .. } => 5,
+            Self::Request { .. } => 6,
+            Self::Resource { .. } => 7,
+            Self::Condition { .. } => 8,
+            Self::Denied { .. } => 9,
         }
     }
 }

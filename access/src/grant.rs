@@ -1,8 +1,13 @@
 //! What may be reached, and who may reach it.
 
+use std::borrow::Cow;
+
 use jiff::SignedDuration;
 
-use crate::{Call, Caller, Cloud, GrantName, GroupName, NamedCondition, Pattern, RoleName, SourceName, TargetName};
+use crate::TargetName;
+use crate::call;
+use crate::rule::Fit;
+use crate::{Call, Caller, Cloud, Deed, GrantName, GroupName, NamedCondition, Pattern, RoleName, Rule, SourceName};
 
 /// Something that may be reached: a role in a cloud account, and what of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +48,10 @@ pub struct Grant {
     pub from: Vec<Who>,
     /// May reach this.
     pub to: TargetName,
-    /// With these actions, in the words of the cloud (`s3:Get*`); none: nothing.
-    pub allow: Vec<Pattern>,
+    /// By calls that one of these fits, deed by deed; none: nothing.
+    pub allow: Vec<Rule>,
+    /// And by none that one of these fits, whatever this or another grant allows, and whether or not conditions hold.
+    pub deny: Vec<Rule>,
     /// While all of these hold.
     pub conditions: Vec<NamedCondition>,
     /// How long a session at the cloud lasts; the target's own length if not said.
@@ -68,24 +75,64 @@ impl Grant {
         self.from.iter().any(|who| who.includes(caller))
     }
 
-    /// Whether the call's action is allowed. An action that the wire does not tell is covered only by a pattern that
-    /// covers the whole service.
-    pub(crate) fn allows(&self, call: &Call) -> bool {
-        self.allow.iter().any(|pattern| match &call.action {
-            Some(action) => pattern.matches_ignoring_case(action),
-            None => pattern.is_everything() || pattern.as_str().strip_suffix(":*") == Some(&*call.service),
+    /// The rule that allows a call, deed by deed: that of its first; or how far the first deed came that none allows.
+    pub(crate) fn allows<'c>(&self, call: &'c Call, target: &Target) -> Result<usize, (Fit, Deed<&'c str>)> {
+        let mut allowing = None;
+        for deed in call.deeds() {
+            let resource = deed.resource.map(|resource| target.settled(resource));
+            let rule =
+                self.rule_for(call, Deed { resource: resource.as_deref(), ..deed }).map_err(|fit| (fit, deed))?;
+            allowing = allowing.or(Some(rule));
+        }
+        Ok(allowing.unwrap_or_default())
+    }
+
+    fn rule_for(&self, call: &Call, deed: Deed<&str>) -> Result<usize, Fit> {
+        let mut nearest = Fit::Action;
+        for (number, rule) in self.allow.iter().enumerate() {
+            match rule.fit(call, deed) {
+                Fit::Whole => return Ok(number),
+                fit => nearest = nearest.max(fit),
+            }
+        }
+        Err(nearest)
+    }
+
+    /// The first rule that denies a call.
+    pub(crate) fn denies(&self, call: &Call, target: &Target) -> Option<usize> {
+        self.deny.iter().position(|rule| {
+            call.deeds().any(|deed| {
+                let resource = deed.resource.map(|resource| target.settled(resource));
+                rule.denies(call, Deed { resource: resource.as_deref(), ..deed })
+            })
         })
     }
 }
 
 impl Target {
+    /// The account of its role; empty where its cloud has none in the role's name.
+    pub fn account(&self) -> &str {
+        self.role.split(':').nth(4).unwrap_or_default()
+    }
+
+    /// A resource with the account written out that the wire left out.
+    pub(crate) fn settled<'r>(&self, resource: &'r str) -> Cow<'r, str> {
+        call::settled(resource, self.account()).map_or(Cow::Borrowed(resource), Cow::Owned)
+    }
+
     pub(crate) fn offers_service(&self, call: &Call) -> bool {
         self.cloud == call.cloud && self.service.as_ref().is_none_or(|only| *only == call.service)
     }
 
-    /// Whether the call's resource is one of the target's. A resource that the wire does not tell is not.
-    pub(crate) fn offers_resource(&self, call: &Call) -> bool {
-        self.resources.is_empty()
-            || call.resource.as_ref().is_some_and(|arn| self.resources.iter().any(|pattern| pattern.matches(arn)))
+    /// The first resource of the call that is none of the target's. What the wire does not tell is not.
+    pub(crate) fn lacks<'c>(&self, call: &'c Call) -> Option<Deed<&'c str>> {
+        let offered = |resource: &str| {
+            let resource = self.settled(resource);
+            self.resources.iter().any(|pattern| pattern.covers(&resource))
+        };
+        if self.resources.is_empty() {
+            return None;
+        }
+        call.deeds().find(|deed| !deed.resource.is_some_and(offered))
     }
 }

@@ -18,6 +18,7 @@ mod pattern;
 mod condition;
 mod grant;
 mod network;
+mod rule;
 mod window;
 
 mod decide;
@@ -30,7 +31,7 @@ mod lease;
 mod record;
 mod refusal;
 
-pub use call::{Call, Cloud, UnknownCloud};
+pub use call::{Call, Cloud, Deed, NO_RESOURCE, OWN_ACCOUNT, Spelling, UnknownCloud};
 pub use caller::{Assurance, Caller, Evidence};
 pub use clock::Clock;
 pub use condition::{Condition, NamedCondition, Unmet};
@@ -45,5 +46,6 @@ pub use pattern::{Pattern, PatternError};
 pub use permit::Permit;
 pub use record::{Outcome, Record};
 pub use refusal::{Fault, Refusal, RefusalCode, Retry};
+pub use rule::Rule;
 pub use secret::Secret;
 pub use window::{TimeWindow, Weekdays, WindowError};

@@ -57,15 +57,35 @@ impl Pattern {
         wildcard(self.0.as_bytes(), text.as_bytes(), |p, t| p == t)
     }
 
+    /// Whether everything fits that `text` stands for, which may hold wildcards itself. Never a yes too many; a no too
+    /// many where it takes more than looking at the text of both: `?*` and `*a`.
+    pub fn covers(&self, text: &str) -> bool {
+        // A `?` of ours takes one character, and the `*` of theirs is none.
+        let takes = |text: &[u8]| text[0] != b'*';
+        matching(self.0.as_bytes(), text.as_bytes(), (|p, t| p == t, takes))
+    }
+
+    /// Whether anything fits that `text` stands for, which may hold wildcards itself.
+    pub fn overlaps(&self, text: &str) -> bool {
+        if !text.contains(['*', '?']) {
+            return self.matches(text);
+        }
+        overlap(&self.0.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>())
+    }
+
     /// Whether the whole of `text` fits, ASCII letter case aside: IAM compares action names so.
     pub fn matches_ignoring_case(&self, text: &str) -> bool {
         wildcard(self.0.as_bytes(), text.as_bytes(), |p, t| p.eq_ignore_ascii_case(&t))
     }
 }
 
+fn wildcard(pattern: &[u8], text: &[u8], same: impl Fn(u8, u8) -> bool) -> bool {
+    matching(pattern, text, (same, |_: &[u8]| true))
+}
+
 /// Greedy matching that returns to the last star only: at most |pattern| × |text| steps, whatever the pattern.
 /// `?` takes one whole character, so it never splits one that is several bytes long.
-fn wildcard(pattern: &[u8], text: &[u8], same: impl Fn(u8, u8) -> bool) -> bool {
+fn matching(pattern: &[u8], text: &[u8], (same, takes): (impl Fn(u8, u8) -> bool, impl Fn(&[u8]) -> bool)) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -74,7 +94,7 @@ fn wildcard(pattern: &[u8], text: &[u8], same: impl Fn(u8, u8) -> bool) -> bool 
                 star = Some((p, t));
                 p += 1;
             }
-            Some(b'?') => {
+            Some(b'?') if takes(&text[t..]) => {
                 p += 1;
                 t += character_length(&text[t..]);
             }
@@ -91,6 +111,26 @@ fn wildcard(pattern: &[u8], text: &[u8], same: impl Fn(u8, u8) -> bool) -> bool 
         }
     }
     pattern[p..].iter().all(|&b| b == b'*')
+}
+
+/// Whether two patterns have a text in common. `reached[j]`: what is left of `one` may meet what is left of `other` from
+/// its `j`-th character on; a row for each character of `one`, from its end.
+fn overlap(one: &[char], other: &[char]) -> bool {
+    let stars_from = |from: usize| other[from..].iter().all(|&c| c == '*');
+    let mut reached: Vec<bool> = (0..=other.len()).map(stars_from).collect();
+    for &mine in one.iter().rev() {
+        let mut row = vec![false; other.len() + 1];
+        row[other.len()] = mine == '*' && reached[other.len()];
+        for (j, &theirs) in other.iter().enumerate().rev() {
+            row[j] = match (mine, theirs) {
+                ('*', _) | (_, '*') => reached[j] || row[j + 1],
+                ('?', _) | (_, '?') => reached[j + 1],
+                _ => mine == theirs && reached[j + 1],
+            };
+        }
+        reached = row;
+    }
+    reached[0]
 }
 
 fn character_length(text: &[u8]) -> usize {
@@ -160,6 +200,37 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_a_pattern_covers_it_matches_whatever_the_wildcards_stand_for(
+            p in "[ab*?]{1,6}", t in "[ab*?]{1,6}", some in "[abc]{0,3}", one in "[abc]",
+        ) {
+            if pattern(&p).covers(&t) {
+                let text = t.replace('*', &some).replace('?', &one);
+                prop_assert!(pattern(&p).matches(&text), "{text}");
+                prop_assert!(pattern(&p).overlaps(&t));
+            }
+        }
+
+        #[test]
+        fn patterns_overlap_where_one_text_fits_both(p in "[ab*?]{1,5}", t in "[ab*?]{1,5}", text in "[ab]{0,5}") {
+            prop_assert_eq!(pattern(&p).overlaps(&t), pattern(&t).overlaps(&p));
+            if pattern(&p).matches(&text) && pattern(&t).matches(&text) {
+                prop_assert!(pattern(&p).overlaps(&t), "{}", text);
+            }
+        }
+
+        #[test]
+        fn patterns_that_overlap_have_a_text_in_common(p in "[ab*?]{1,3}", t in "[ab*?]{1,3}") {
+            // With three characters on each side, the shortest common text has at most six.
+            let mut texts = vec![String::new()];
+            for length in 0..6 {
+                let longer: Vec<_> = texts.iter().filter(|t| t.len() == length).flat_map(|t| [format!("{t}a"), format!("{t}b")]).collect();
+                texts.extend(longer);
+            }
+            let common = texts.iter().any(|text| pattern(&p).matches(text) && pattern(&t).matches(text));
+            prop_assert_eq!(pattern(&p).overlaps(&t), common);
+        }
+
         #[test]
         fn wildcards_agree_with_the_obvious_definition(p in "[ab*?é]{1,8}", t in "[abé]{0,8}") {
             let chars = |s: &str| s.chars().collect::<Vec<_>>();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::decide::covers;
+use crate::decide::Asked;
 use crate::denial::Reason;
-use crate::{Call, Caller, Context, Grant, Target};
+use crate::{Call, Caller, Context, Grant, Rule, Target};
 
 /// Proof that a grant covers what a caller asked for. [`crate::decide()`] is the only place that makes one:
 ///
@@ -14,7 +14,7 @@ use crate::{Call, Caller, Context, Grant, Target};
 /// # use access::{Caller, Grant, Permit, Target};
 /// # use std::sync::Arc;
 /// fn forge(caller: Arc<Caller>, target: Arc<Target>, grant: Arc<Grant>, decided: jiff::Timestamp) -> Permit {
-///     Permit { caller, target, grant, decided } // its fields are private
+///     Permit { caller, target, grant, denying: Vec::new(), decided } // its fields are private
 /// }
 /// ```
 ///
@@ -22,7 +22,7 @@ use crate::{Call, Caller, Context, Grant, Target};
 /// # use access::{Caller, Grant, Permit, Target};
 /// # use std::sync::Arc;
 /// fn forge(caller: Arc<Caller>, target: Arc<Target>, grant: Arc<Grant>, decided: jiff::Timestamp) -> Permit {
-///     Permit::new(caller, target, grant, decided) // so is its constructor
+///     Permit::new(caller, target, (grant, Vec::new()), decided) // so is its constructor
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -30,12 +30,19 @@ pub struct Permit {
     caller: Arc<Caller>,
     target: Arc<Target>,
     grant: Arc<Grant>,
+    /// All grants whose denials bear on the caller's calls to the target.
+    denying: Vec<Arc<Grant>>,
     decided: Timestamp,
 }
 
 impl Permit {
-    pub(crate) fn new(caller: Arc<Caller>, target: Arc<Target>, grant: Arc<Grant>, decided: Timestamp) -> Self {
-        Self { caller, target, grant, decided }
+    pub(crate) fn new(
+        caller: Arc<Caller>,
+        target: Arc<Target>,
+        (grant, denying): (Arc<Grant>, Vec<Arc<Grant>>),
+        decided: Timestamp,
+    ) -> Self {
+        Self { caller, target, grant, denying, decided }
     }
 
     /// Who may.
@@ -53,10 +60,21 @@ impl Permit {
         &self.grant
     }
 
-    /// Whether the same grant covers another call, here and now: everything that the decision asked is asked again, so
-    /// the end of a time window acts on the next call of an open connection.
+    /// What is denied in spite of it, by its own grant and by others that are for the caller.
+    pub fn denials(&self) -> impl Iterator<Item = &Rule> {
+        self.denying.iter().flat_map(|grant| &grant.deny)
+    }
+
+    /// Whether the same grant covers another call, here and now, and no other denies it: everything that the decision
+    /// asked is asked again, so the end of a time window acts on the next call of an open connection.
     pub fn admits(&self, call: &Call, context: &Context) -> Result<(), Reason> {
-        covers((&self.caller, &self.target, &self.grant), call, context)
+        self.allowing(call, context).map(|_| ())
+    }
+
+    /// The rule of the grant that allows a call here and now: its first deed, if it does several.
+    pub fn allowing(&self, call: &Call, context: &Context) -> Result<usize, Reason> {
+        let (caller, target, grant) = (&*self.caller, &*self.target, &*self.grant);
+        Asked { caller, target, grant, denying: &self.denying }.covers(call, context)
     }
 
     /// How long a session at the cloud may be: what grant or target say, and no condition forbids.

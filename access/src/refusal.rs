@@ -234,6 +234,9 @@ impl From<&Denial> for Refusal {
             | Reason::NoGrant(_)
             | Reason::Service { .. }
             | Reason::Resource { .. }
+            | Reason::OtherResource { .. }
+            | Reason::Request { .. }
+            | Reason::Denied { .. }
             | Reason::Action { .. } => RefusalCode::NotGranted,
         };
         Self::new(code, denial.to_string())

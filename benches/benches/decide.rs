@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use access::{
     Assurance, AwsCredential, Call, Caller, Clock, Cloud, Condition, Context, Credential, Evidence, Grant, GrantName,
-    Lease, LeaseId, NamedCondition, Networks, Pattern, Record, Refusal, RequestId, Rules, Secret, SourceName, Target,
-    TargetName, TimeWindow, Weekdays, Who, decide,
+    Lease, LeaseId, NamedCondition, Networks, Pattern, Record, Refusal, RequestId, Rules, Secret, SourceName, Spelling,
+    Target, TargetName, TimeWindow, Weekdays, Who, decide,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::civil::Time;
@@ -46,12 +46,15 @@ fn call() -> Call {
     Call {
         cloud: Cloud::Aws,
         service: "s3".into(),
+        prefix: "s3".into(),
         region: Some("us-east-1".into()),
         action: Some("s3:GetObject".into()),
         resource: Some("arn:aws:s3:::receipts/2026/11/0001.pdf".into()),
+        also: Vec::new(),
         method: "GET".into(),
         host: "receipts.s3.us-east-1.amazonaws.com".into(),
         path: "/2026/11/0001.pdf".into(),
+        spelling: Spelling::Plain,
     }
 }
 
@@ -77,7 +80,8 @@ fn rules() -> Rules {
         name: GrantName::new(&format!("grant-{n}")).expect("a name"),
         from: vec![Who::Source(SourceName::new("checkout").expect("a name"))],
         to: name("receipts"),
-        allow: vec![Pattern::new(if n + 1 == GRANTS { "s3:Get*" } else { "s3:Put*" }).expect("a pattern")],
+        allow: vec![Pattern::new(if n + 1 == GRANTS { "s3:Get*" } else { "s3:Put*" }).expect("a pattern").into()],
+        deny: Vec::new(),
         conditions: conditions.to_vec(),
         session: None,
         policies: Vec::new(),

@@ -263,7 +263,10 @@ impl Broker {
 }
 
 impl Lessor for Broker {
-    async fn lease(&self, ask: Ask) -> Result<Lease, Refusal> {
+    async fn lease(&self, mut ask: Ask) -> Result<Lease, Refusal> {
+        if let Some(target) = self.intent.load().rules.target(&ask.target) {
+            ask.call.settle(target.account());
+        }
         let declined = match self.lend(&ask, self.clock.now()).await {
             Ok(lease) => return Ok(lease),
             Err(declined) => declined,
@@ -325,6 +328,18 @@ fn helped(denial: &Denial, caller: &Caller, call: &Call) -> Refusal {
         Reason::Action { .. } => {
             let action = call.action.as_deref().unwrap_or("the whole service, since the request names no action");
             refusal.help(format!("add {action} to the grant's `allow` if that is meant"))
+        }
+        Reason::OtherResource { grant, resource: Some(resource), .. } => {
+            refusal.help(format!("add {resource} to the rule's `resources` in grant {grant} if that is meant"))
+        }
+        Reason::OtherResource { grant, resource: None, .. } => {
+            refusal.help(format!("let a rule of grant {grant} allow that action without `resources` if that is meant"))
+        }
+        Reason::Request { grant, .. } => {
+            refusal.help(format!("add method and path to a rule of grant {grant} if that is meant"))
+        }
+        Reason::Denied { .. } => {
+            refusal.help("a denial counts whatever else allows the call; take it out or narrow it")
         }
         Reason::Expired => {
             refusal.help("is the projected volume mounted? kubelet renews the token there before it ends")

@@ -1,13 +1,14 @@
 //! Our token for a cloud's credential: `AssumeRoleWithWebIdentity` at the region's own STS.
 
 mod advice;
+mod narrowing;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use access::{AwsCredential, Clock, Permit, Refusal, RefusalCode, Secret};
 use cloud::aws::exchange::{self as sts, ExchangeError};
-use cloud::aws::policy::{PolicyError, SessionPolicy};
+use cloud::aws::policy::PolicyError;
 use cloud::aws::skew;
 use cloud::aws::sts_answer::AnswerError as StsAnswerError;
 use config::{Endpoints, Settings};
@@ -17,6 +18,8 @@ use reqwest::{Client, Request, Url};
 
 use crate::outbound::{self, AnswerError, OutboundError, Roots, in_words};
 use crate::tokens::issuer_name;
+
+pub use narrowing::{Narrowed, narrowed};
 
 /// What STS gives at the least and at the most (STS API reference, `DurationSeconds`). A permit may end sooner; then
 /// the lease does, and the credential is forgotten with it.
@@ -119,10 +122,8 @@ impl Exchange {
 
     fn request(&self, permit: &Permit, session: &str, token: &Secret<String>) -> Result<Request, ExchangeFailed> {
         let (target, grant) = (permit.target(), permit.grant());
-        // A target's `service` is not said to STS: it is the name that the service signs under, and policies know some
-        // services by another one. The permit holds every call to it all the same.
-        let everything = target.resources.is_empty() && grant.allow.iter().any(|pattern| pattern.is_everything());
-        let policy = if everything { None } else { Some(SessionPolicy::compile(&grant.allow, &target.resources)?) };
+        let denials: Vec<_> = permit.denials().collect();
+        let policy = narrowing::policy(target, grant, &denials)?;
         let request = sts::Exchange {
             region: &target.region,
             role_arn: &target.role,

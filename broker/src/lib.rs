@@ -22,6 +22,7 @@ pub mod issuer;
 mod broker;
 
 pub use broker::{Broker, Change, NotReady, OpenError};
+pub use exchange::{Narrowed, narrowed};
 pub use outbound::OutboundError;
 pub use sources::{KeySetError, SourcesError};
 pub use store::StoreError;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use access::{Assurance, Call, Caller, Context, Denial, Permit, SourceName, TargetName, decide};
+use access::{Assurance, Call, Caller, Context, Deed, Denial, Permit, Reason, SourceName, TargetName, decide};
 use cloud::aws::recognise::{Head, recognise, refine_with_body};
 use config::{Settings, Source};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -28,7 +28,7 @@ struct Question {
     url: String,
     #[serde(default)]
     headers: BTreeMap<String, Values>,
-    /// The body of a query-protocol call, which may name the action.
+    /// The body, which may tell action or resources.
     #[serde(default)]
     body: String,
 }
@@ -51,6 +51,9 @@ struct Answer {
     target: Option<TargetName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<String>,
+    /// Which rule of the grant, as the config counts them: `allow[1]`, `deny[0]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
 }
 
 /// What the request is.
@@ -61,6 +64,11 @@ struct Explained {
     region: Option<String>,
     action: Option<String>,
     resource: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<Deed>,
+    method: String,
+    /// As the service reads it; nothing where readers differ.
+    path: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -183,16 +191,20 @@ impl Judge<'_> {
         let mut nearest: Option<Denial> = None;
         for (target, caller) in targets.iter().flat_map(|target| callers.iter().map(move |caller| (*target, caller))) {
             match decide(caller, (target, &call), &settings.rules, &self.context) {
-                Ok(permit) => return Answer::allowed(call, &permit),
+                Ok(permit) => return Answer::allowed(call, &permit, &self.context),
                 Err(denial) => {
                     let nearer = |known: &Denial| known.reason.nearness() >= denial.reason.nearness();
                     nearest = nearest.filter(nearer).or(Some(denial));
                 }
             }
         }
+        let (grant, rule) = match nearest.as_ref().map(|denial| &denial.reason) {
+            Some(Reason::Denied { grant, rule, .. }) => (Some(grant.to_string()), Some(format!("deny[{rule}]"))),
+            _ => (None, None),
+        };
         let reason =
             nearest.map_or_else(|| "the config has no source or no target".to_owned(), |denial| denial.to_string());
-        Answer { call: Some(call.into()), decision: Decision::Refused, reason, target: None, grant: None }
+        Answer { call: Some(call.into()), decision: Decision::Refused, reason, target: None, grant, rule }
     }
 }
 
@@ -229,28 +241,34 @@ fn call_of(question: &Question) -> Result<Call, String> {
     }
     let head = Head { method: &method, uri: &uri, headers: &headers, host: &host };
     let mut recognised = recognise(head).map_err(|error| error.to_string())?;
-    if recognised.body_decides && !question.body.is_empty() {
-        refine_with_body(&mut recognised.call, question.body.as_bytes());
+    if let Some(reading) = recognised.body
+        && !question.body.is_empty()
+    {
+        refine_with_body(&mut recognised.call, reading, question.body.as_bytes());
     }
     Ok(recognised.call)
 }
 
 impl From<Call> for Explained {
     fn from(call: Call) -> Self {
-        let Call { cloud, service, region, action, resource, method: _, host: _, path: _ } = call;
-        Self { cloud, service, region, action, resource }
+        let path = call.read_path().map(|path| path.into_owned());
+        let Call { cloud, service, region, action, resource, also, method, .. } = call;
+        Self { cloud, service, region, action, resource, also, method, path }
     }
 }
 
 impl Answer {
     fn undecided(reason: String) -> Self {
-        Self { call: None, decision: Decision::Undecided, reason, target: None, grant: None }
+        Self { call: None, decision: Decision::Undecided, reason, target: None, grant: None, rule: None }
     }
 
-    fn allowed(call: Call, permit: &Permit) -> Self {
+    fn allowed(mut call: Call, permit: &Permit, context: &Context) -> Self {
         let (grant, target, caller) = (permit.grant(), permit.target(), permit.caller());
+        let rule = permit.allowing(&call, context).ok();
+        let text = rule.and_then(|rule| grant.allow.get(rule)).map(ToString::to_string).unwrap_or_default();
+        call.settle(target.account());
         let reason = format!(
-            "grant {:?} covers it for {}, as {} for {:#}",
+            "grant {:?} covers it ({text}) for {}, as {} for {:#}",
             grant.name,
             caller.subject,
             target.role,
@@ -262,6 +280,7 @@ impl Answer {
             reason,
             target: Some(target.name.clone()),
             grant: Some(grant.name.to_string()),
+            rule: rule.map(|rule| format!("allow[{rule}]")),
         }
     }
 }
@@ -275,6 +294,16 @@ impl std::fmt::Display for Answer {
             writeln!(f, "region    {}", call.region.clone().unwrap_or_else(unknown))?;
             writeln!(f, "action    {}", call.action.clone().unwrap_or_else(unknown))?;
             writeln!(f, "resource  {}", call.resource.clone().unwrap_or_else(unknown))?;
+            for deed in &call.also {
+                let action = deed.action.clone().unwrap_or_else(unknown);
+                writeln!(f, "besides   {action} on {}", deed.resource.clone().unwrap_or_else(unknown))?;
+            }
+            writeln!(
+                f,
+                "request   {} {}",
+                call.method,
+                call.path.as_deref().unwrap_or("(a path that readers take differently)")
+            )?;
         } else {
             writeln!(f, "call      none that could be countersigned")?;
         }
@@ -283,6 +312,9 @@ impl std::fmt::Display for Answer {
             Decision::Refused => "refused",
             Decision::Undecided => "undecided",
         };
+        if let (Some(grant), Some(rule)) = (&self.grant, &self.rule) {
+            writeln!(f, "rule      {grant} {rule}")?;
+        }
         write!(f, "decision  {decision}: {}", self.reason)
     }
 }

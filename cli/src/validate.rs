@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use config::Checked;
+use cloud::aws::policy::LeftOut;
+use config::{Checked, Code};
 
 use crate::args::Output;
 use crate::failure::{Exit, Failure};
@@ -10,8 +11,7 @@ use crate::output::Printer;
 
 /// Checks the file; warnings count as errors if `strict`.
 pub(crate) fn run(file: &Path, strict: bool, printer: &Printer) -> Result<(), Failure> {
-    let checked = check(file);
-    let report = checked.report;
+    let report = check(file).report;
     match printer.output() {
         Output::Json => printer.json(&report)?,
         Output::Human => printer.line(&report.to_string())?,
@@ -32,11 +32,6 @@ pub(crate) fn load(file: &Path, printer: &Printer) -> Result<config::Settings, F
     usable(file, check(file), printer)
 }
 
-/// A config file, and all there is to say about it.
-pub(crate) fn check(file: &Path) -> Checked {
-    config::check(file, &environment)
-}
-
 /// The settings of a config that was checked.
 pub(crate) fn usable(file: &Path, checked: Checked, printer: &Printer) -> Result<config::Settings, Failure> {
     if checked.report.errors > 0 || checked.report.warnings > 0 {
@@ -50,6 +45,27 @@ pub(crate) fn usable(file: &Path, checked: Checked, printer: &Printer) -> Result
     }
     let help = format!("countersign validate {}", file.display());
     checked.settings.ok_or_else(|| Failure::new(Exit::Config, "the config cannot be used").help(help))
+}
+
+/// What the config means, and what becomes of its grants at the cloud.
+pub(crate) fn check(file: &Path) -> Checked {
+    let mut checked = config::check(file, &environment);
+    for narrowed in checked.settings.iter().flat_map(|settings| broker::narrowed(&settings.rules)) {
+        let grant = &narrowed.grant;
+        match narrowed.left_out {
+            Err(error) => checked.report.add(Code::NoSession, format!("grant \"{grant}\": {error}")),
+            // Of methods and paths no cloud knows; whoever writes them was told by the reference.
+            Ok(left_out) => {
+                let untold = left_out.iter().filter(|what| matches!(what, LeftOut::Resources | LeftOut::Pairs));
+                for what in untold {
+                    let message = format!("the cloud does not hold grant \"{grant}\" to {}", what.in_words());
+                    checked.report.add(Code::ProxyAlone, message);
+                }
+            }
+        }
+    }
+    checked.settings = checked.settings.filter(|_| checked.report.errors == 0);
+    checked
 }
 
 fn environment(name: &str) -> Option<String> {

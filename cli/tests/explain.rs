@@ -53,7 +53,7 @@ fn each_line_is_answered_in_order_and_what_is_no_call_is_null() {
     assert_eq!(
         answers[0]["call"],
         json!({ "cloud": "aws", "service": "s3", "region": "eu-west-1", "action": "s3:GetObject",
-                "resource": "arn:aws:s3:::acme-receipts/2026/07.pdf" })
+                "resource": "arn:aws:s3:::acme-receipts/2026/07.pdf", "method": "GET", "path": "/2026/07.pdf" })
     );
     assert_eq!(answers[0]["decision"], "undecided", "there is no config");
     assert_eq!((&answers[1]["call"], &answers[2]["call"]), (&Value::Null, &Value::Null));
@@ -80,14 +80,54 @@ fn the_config_says_which_grant_decides_and_why() {
     let put = request("PUT", "https://acme-receipts.s3.us-east-1.amazonaws.com/1.pdf", &json!({}));
     let answers = explained(&["--config", EXAMPLE], std::slice::from_ref(&put));
     assert_eq!(
-        (&answers[0]["decision"], &answers[0]["target"]),
-        (&json!("allowed"), &json!("everything")),
+        (&answers[0]["decision"], &answers[0]["target"], &answers[0]["rule"]),
+        (&json!("allowed"), &json!("everything"), &json!("allow[0]")),
         "{}",
         answers[0]
     );
     let answers = explained(&["--config", EXAMPLE, "--to", "receipts"], &[put]);
     assert_eq!(answers[0]["decision"], "refused");
     assert_eq!(answers[0]["reason"], "no grant to target \"receipts\" allows s3:PutObject");
+}
+
+#[test]
+fn the_rule_that_decides_is_told_and_bodies_tell_resources() {
+    let example = std::fs::read_to_string(EXAMPLE).expect("the example");
+    let rules = "    allow: [s3:Get*, { service: dynamodb, resources: [\"arn:aws:dynamodb:*:123456789012:table/orders\"] }]\n    \
+                 deny: [{ resources: [\"arn:aws:s3:::acme-receipts/private/*\"] }]";
+    let config = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(config.path(), example.replacen("    allow: [\"*\"]", rules, 1)).expect("a written file");
+    let get_item = |table: &str| {
+        json!({
+            "method": "POST",
+            "url": "https://dynamodb.eu-west-1.amazonaws.com/",
+            "headers": { "X-Amz-Target": "DynamoDB_20120810.GetItem" },
+            "body": json!({ "TableName": table }).to_string(),
+        })
+        .to_string()
+    };
+    let private = request("GET", "https://acme-receipts.s3.us-east-1.amazonaws.com/private/1", &json!({}));
+    let path = config.path().to_str().expect("a path");
+    let answers =
+        explained(&["--config", path, "--to", "everything"], &[get_item("orders"), get_item("payroll"), private]);
+    assert_eq!(
+        (&answers[0]["decision"], &answers[0]["rule"]),
+        (&json!("allowed"), &json!("allow[1]")),
+        "{}",
+        answers[0]
+    );
+    assert_eq!(answers[0]["call"]["resource"], "arn:aws:dynamodb:eu-west-1:123456789012:table/orders");
+    assert_eq!(
+        answers[1]["reason"],
+        "grant \"checkout-does-everything\" allows dynamodb:GetItem, but not on \
+         arn:aws:dynamodb:eu-west-1:123456789012:table/payroll"
+    );
+    assert_eq!(
+        (&answers[2]["decision"], &answers[2]["rule"]),
+        (&json!("refused"), &json!("deny[0]")),
+        "{}",
+        answers[2]
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use cloud::aws::recognise::{Head, Recognised, Unrecognised, recognise, refine_wi
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use proptest::prelude::*;
 
+#[derive(Clone)]
 struct Sent {
     method: Method,
     uri: Uri,
@@ -65,7 +66,7 @@ fn signed_requests_tell_service_region_action_and_resource() {
         ),
         (
             Sent::new("GET", "https://b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com/?session").signed("us-east-1", "s3express"),
-            "s3express us-east-1 s3express:CreateSession arn:aws:s3express:us-east-1::bucket/b--use1-az4--x-s3",
+            "s3express us-east-1 s3express:CreateSession arn:aws:s3express:us-east-1:{account}:bucket/b--use1-az4--x-s3",
         ),
         (
             Sent::new("GET", "https://123456789012.s3-control.us-east-1.amazonaws.com/v20180820/jobs").signed("us-east-1", "s3"),
@@ -77,7 +78,7 @@ fn signed_requests_tell_service_region_action_and_resource() {
         ),
         (
             Sent::new("GET", "https://s3express-control.us-east-1.amazonaws.com/").signed("us-east-1", "s3express"),
-            "s3express us-east-1 s3express:ListAllMyDirectoryBuckets -",
+            "s3express us-east-1 s3express:ListAllMyDirectoryBuckets *",
         ),
         (
             Sent::new("GET", "https://s3-outposts.us-east-1.amazonaws.com/S3Outposts/ListEndpoints").signed("us-east-1", "s3-outposts"),
@@ -114,7 +115,7 @@ fn signed_requests_tell_service_region_action_and_resource() {
         ),
         (
             Sent::new("POST", "https://bedrock-runtime.us-east-1.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/converse-stream").signed("us-east-1", "bedrock"),
-            "bedrock us-east-1 bedrock:InvokeModelWithResponseStream -",
+            "bedrock us-east-1 bedrock:InvokeModelWithResponseStream arn:aws:bedrock:us-east-1:1:inference-profile/x",
         ),
         (
             Sent::new("PATCH", "https://apigateway.us-east-1.amazonaws.com/restapis/a").signed("us-east-1", "apigateway"),
@@ -122,11 +123,11 @@ fn signed_requests_tell_service_region_action_and_resource() {
         ),
         (
             Sent::new("GET", "https://a1b2.execute-api.eu-west-1.amazonaws.com/prod/orders/7").signed("eu-west-1", "execute-api"),
-            "execute-api eu-west-1 execute-api:Invoke arn:aws:execute-api:eu-west-1::a1b2/prod/GET/orders/7",
+            "execute-api eu-west-1 execute-api:Invoke arn:aws:execute-api:eu-west-1:{account}:a1b2/prod/GET/orders/7",
         ),
         (
             Sent::new("POST", "https://a1b2.execute-api.eu-west-1.amazonaws.com/prod/@connections/x").signed("eu-west-1", "execute-api"),
-            "execute-api eu-west-1 execute-api:ManageConnections arn:aws:execute-api:eu-west-1::a1b2/prod/POST/@connections/x",
+            "execute-api eu-west-1 execute-api:ManageConnections arn:aws:execute-api:eu-west-1:{account}:a1b2/prod/POST/@connections/x",
         ),
         (
             Sent::new("GET", "https://api.acme.example/orders/7").signed("eu-west-1", "execute-api"),
@@ -187,7 +188,7 @@ fn presigned_and_asymmetric_requests_are_recognised() {
     for (uri, expected) in [
         (
             "https://x.mrap.accesspoint.s3-global.amazonaws.com/k",
-            "s3 * s3:GetObject arn:aws:s3:::accesspoint/x.mrap/object/k",
+            "s3 * s3:GetObject arn:aws:s3::{account}:accesspoint/x.mrap/object/k",
         ),
         // Whatever the set, the request goes to one region.
         ("https://b.s3.eu-west-1.amazonaws.com/k", "s3 eu-west-1 s3:GetObject arn:aws:s3:::b/k"),
@@ -274,7 +275,7 @@ fn a_request_that_names_two_operations_has_no_action() {
         Sent::new("GET", "https://photos.localhost/key").signed("us-east-1", "s3"),
     ] {
         let recognised = sent.recognise().expect("recognised");
-        assert_eq!((recognised.call.action, recognised.body_decides), (None, false), "{} {:?}", sent.uri, sent.headers);
+        assert_eq!((recognised.call.action, recognised.body), (None, None), "{} {:?}", sent.uri, sent.headers);
     }
 }
 
@@ -284,10 +285,10 @@ fn the_body_of_a_query_call_decides_its_action() {
         .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
         .signed("eu-west-1", "sts");
     let recognised = sent.recognise().expect("a call");
-    assert!(recognised.body_decides && recognised.call.action.is_none());
+    assert!(recognised.body.is_some() && recognised.call.action.is_none());
     let refined = |body: &[u8]| {
         let mut call = recognised.call.clone();
-        refine_with_body(&mut call, body);
+        refine_with_body(&mut call, recognised.body.unwrap(), body);
         call.action
     };
     assert_eq!(refined(b"Action=GetCallerIdentity&Version=2011-06-15").as_deref(), Some("sts:GetCallerIdentity"));
@@ -301,7 +302,7 @@ fn the_body_of_a_query_call_decides_its_action() {
         .header("content-type", "application/x-amz-json-1.0")
         .header("x-amz-target", "AmazonSQS.ListQueues")
         .signed("us-east-1", "sqs");
-    assert!(!json.recognise().expect("a call").body_decides);
+    assert!(json.recognise().expect("a call").body.is_some(), "the queue stands in it");
 }
 
 #[test]
@@ -310,10 +311,46 @@ fn form_under_a_content_type_of_something_else_is_read_where_the_query_names_an_
         .header("content-type", "application/json")
         .signed("us-east-1", "sts");
     let recognised = sent.recognise().expect("a call");
-    assert!(recognised.body_decides);
+    assert!(recognised.body.is_some());
     let mut call = recognised.call.clone();
-    refine_with_body(&mut call, b"Action=AssumeRole");
+    refine_with_body(&mut call, recognised.body.unwrap(), b"Action=AssumeRole");
     assert_eq!(call.action, None);
+}
+
+#[test]
+fn bodies_tell_resources() {
+    let sqs = |target: &str| {
+        Sent::new("POST", "https://sqs.eu-west-1.amazonaws.com/")
+            .header("x-amz-target", target)
+            .header("content-type", "application/x-amz-json-1.0")
+            .signed("eu-west-1", "sqs")
+    };
+    let sns = Sent::new("POST", "https://sns.eu-west-1.amazonaws.com/").signed("eu-west-1", "sns");
+    let sns_in_query = Sent::new("POST", "https://sns.eu-west-1.amazonaws.com/?Action=Publish&TopicArn=other");
+    let topic = "arn%3Aaws%3Asns%3Aeu-west-1%3A1%3Aa";
+    let deletes = Sent::new("POST", "https://acme.s3.eu-west-1.amazonaws.com/?delete").signed("eu-west-1", "s3");
+    for (sent, body, expected) in [
+        (
+            sqs("AmazonSQS.SendMessage"),
+            r#"{"QueueUrl":"https://x/123456789012/q"}"#.to_owned(),
+            "arn:aws:sqs:eu-west-1:123456789012:q",
+        ),
+        (sqs("AmazonSQS.GetQueueUrl"), r#"{"QueueName":"q"}"#.into(), "arn:aws:sqs:eu-west-1:{account}:q"),
+        (sqs("AmazonSQS.ListQueues"), "{}".into(), "*"),
+        (sqs("AmazonSQS.SendMessage"), r#"{"QueueUrl":"q","QueueName":"q"}"#.into(), "-"),
+        (sns.clone(), format!("Action=Publish&TopicArn={topic}"), "arn:aws:sns:eu-west-1:1:a"),
+        (sns.clone(), format!("Action=Publish&TopicArn={topic}&TopicArn=b"), "-"),
+        (sns.clone(), "Action=ListTopics".into(), "*"),
+        (sns, "Action=Publish&PhoneNumber=1".into(), "-"),
+        (sns_in_query.signed("eu-west-1", "sns"), format!("TopicArn={topic}"), "-"),
+        (deletes.clone(), "<Delete><Object><Key>a b</Key></Object></Delete>".into(), "arn:aws:s3:::acme/a b"),
+        (deletes, "<Delete>".into(), "arn:aws:s3:::acme/*"),
+    ] {
+        let recognised = sent.recognise().expect("a call");
+        let mut call = recognised.call.clone();
+        refine_with_body(&mut call, recognised.body.expect("a body that tells"), body.as_bytes());
+        assert_eq!(call.resource.as_deref().unwrap_or("-"), expected, "{body}");
+    }
 }
 
 /// A grant for `…/GET/orders/*` must not cover what API Gateway takes for `…/GET/admin`.
@@ -347,10 +384,10 @@ fn a_body_cannot_swap_what_the_head_named() {
     let sent = Sent::new("POST", "https://sqs.us-east-1.amazonaws.com/123456789012/orders?Action=ReceiveMessage")
         .signed("us-east-1", "sqs");
     let recognised = sent.recognise().expect("a call");
-    assert!(recognised.body_decides);
+    assert!(recognised.body.is_some());
     let refined = |body: &[u8]| {
         let mut call = recognised.call.clone();
-        refine_with_body(&mut call, body);
+        refine_with_body(&mut call, recognised.body.unwrap(), body);
         (call.action, call.resource)
     };
     let (action, resource) = (recognised.call.action.clone(), recognised.call.resource.clone());
@@ -394,7 +431,9 @@ proptest! {
             let sent = sent.signed("us-east-1", &scope);
             if let Ok(recognised) = sent.recognise() {
                 let mut call = recognised.call.clone();
-                refine_with_body(&mut call, &body);
+                if let Some(reading) = recognised.body {
+                    refine_with_body(&mut call, reading, &body);
+                }
             }
         }
     }

@@ -67,12 +67,18 @@ codes! {
     Unsafe = "E0316",
     /// Deeper, longer or more tangled than any config is.
     TooLarge = "E0317",
+    /// A grant for which the cloud would give no session.
+    NoSession = "E0318",
     /// A target that no grant is for.
     UnusedTarget = "W0120",
     /// A grant that nobody can ever use.
     UselessGrant = "W0121",
     /// Something with a name that nothing mentions.
     UnusedName = "W0122",
+    /// A rule that no call can fit, or that decides nothing.
+    IdleRule = "W0123",
+    /// What the proxy enforces and the cloud does not.
+    ProxyAlone = "W0124",
 }
 
 impl Code {

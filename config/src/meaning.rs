@@ -8,8 +8,10 @@ mod check;
 mod conditions;
 mod entrances;
 mod grants;
+mod idle_rules;
 mod mappings;
 mod proxy;
+mod rules;
 mod sources;
 mod targets;
 mod telemetry;
@@ -37,6 +39,7 @@ pub(crate) fn of(raw: &raw::Config, surroundings: &Surroundings<'_>) -> (Option<
     let mut check = Check::new(surroundings);
     let settings = settings(&mut check, raw);
     unused::warn(&mut check, raw, settings.as_ref());
+    idle_rules::warn(&mut check, raw, settings.as_ref());
     (settings, check.flaws)
 }
 

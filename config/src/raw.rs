@@ -14,8 +14,10 @@ use serde::Deserialize;
 use crate::at::{At, Named};
 use crate::defaults;
 
-pub(crate) use access::{Account, Conditions, Days, From, Grant, Identity, Inline, Item, Mapping, Match, Mfa};
-pub(crate) use access::{RoleMapping, Source, Target, TimeWindow, Whom, WhomOrName};
+pub(crate) use access::{
+    Account, ActionOrRule, Conditions, Days, From, Grant, Identity, Inline, Item, Mapping, Match, Mfa,
+};
+pub(crate) use access::{RoleMapping, Rule, Source, Target, TimeWindow, Whom, WhomOrName};
 pub(crate) use servers::{Broker, Ca, Limits, Proxy, SigningKeys, Tls};
 pub(crate) use telemetry::{Records, Telemetry};
 pub(crate) use ways::{App, Egress, Shared, Transparent, Upstream, Via};

@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::document::Document;
-use crate::finding::{Excerpt, Finding, Place, Severity};
+use crate::finding::{Code, Excerpt, Finding, Place, Severity};
 use crate::flaw::{Flaw, Wrong};
 
 /// Everything that was found in one file, in the order of the file.
@@ -27,6 +27,16 @@ impl Report {
         findings.sort_by_key(|finding| finding.place.as_ref().map(|place| (place.line, place.column)));
         let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         Self { file: file.to_owned(), errors, warnings: findings.len() - errors, findings }
+    }
+
+    /// Adds something that only others than the config know, and so without a place in the file.
+    pub fn add(&mut self, code: Code, message: String) {
+        let severity = code.severity();
+        match severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        self.findings.push(Finding { code, severity, message, help: None, place: None });
     }
 }
 

@@ -6,7 +6,7 @@ use cloud::aws::cluster::{self, BadBearer};
 use cloud::aws::credentialing::BadProof;
 use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::placeholder::{Placeholder, Placeholders};
-use cloud::aws::recognise::{Head, Recognised, Unrecognised, recognise};
+use cloud::aws::recognise::{BodyReading, Head, Recognised, Unrecognised, recognise};
 use cloud::aws::v2::BadV2;
 use cloud::aws::verify::{Check, VerifyError};
 use http::request::Parts;
@@ -34,8 +34,8 @@ pub(crate) struct Placeheld {
     pub(crate) target: TargetName,
     /// How far its own signature is verified: wholly, or but for the body's hash.
     pub(crate) check: Check,
-    /// Whether the body says what the call is.
-    pub(crate) body_decides: bool,
+    /// What the body says of the call.
+    pub(crate) body: Option<BodyReading>,
 }
 
 /// A request to a cluster whose bearer is to be countersigned.
@@ -74,7 +74,7 @@ impl Classifier {
                 return Err(Refusal::new(RefusalCode::RequestMalformed, error.to_string()));
             }
         };
-        let Recognised { call, credentialing, body_decides, .. } = recognised;
+        let Recognised { call, credentialing, body, .. } = recognised;
         let claim = match Claim::of(credentialing) {
             Some(claim) => claim,
             None => return self.unsigned(head, Some(call)),
@@ -86,7 +86,7 @@ impl Classifier {
         };
         let check = self.verify(head, &claim, placeholder, now)?;
         let target = placeholder.target.clone();
-        Ok(Class::Placeheld(Box::new(Placeheld { call, target, check, body_decides })))
+        Ok(Class::Placeheld(Box::new(Placeheld { call, target, check, body })))
     }
 
     /// Reads the head of a request to the API server of an EKS cluster. A bearer of its own kind proves who calls, and

@@ -221,14 +221,14 @@ impl<L: Lessor> Conversation<L> {
         entry: &mut Entry,
     ) -> Result<(Request<RequestBody>, Echo), Stop> {
         let app = &*self.app;
-        let Placeheld { call, target, check, body_decides } = placeheld;
+        let Placeheld { call, target, check, body: said } = placeheld;
         entry.target(target.clone());
         app.limiter.admit_target(&target)?;
         let call = entry.call(call);
-        let hold = Hold { room: &app.holding, body_decides };
+        let hold = Hold { room: &app.holding, body_decides: said.is_some() };
         let proven = prove(&mut head, check, body, hold).await?;
-        if body_decides {
-            refine_with_body(call, proven.held().map_or(&[], |held| held));
+        if let Some(said) = said {
+            refine_with_body(call, said, proven.held().map_or(&[], |held| held));
         }
 
         let call = call.clone();

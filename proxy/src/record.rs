@@ -99,6 +99,9 @@ impl Entry {
 
     /// What it is countersigned with.
     pub(crate) fn lease(&mut self, lease: Arc<Lease>) {
+        if let Some(call) = &mut self.call {
+            call.settle(lease.permit().target().account());
+        }
         self.lease = Some(lease);
     }
 

@@ -201,12 +201,15 @@ pub(crate) fn call(action: &str) -> Call {
     Call {
         cloud: Cloud::Aws,
         service: "s3".to_owned(),
+        prefix: "s3".into(),
         region: Some("eu-central-1".to_owned()),
         action: Some(action.to_owned()),
         resource: Some("arn:aws:s3:::acme-receipts/2026/07.pdf".to_owned()),
+        also: Vec::new(),
         method: "GET".to_owned(),
         host: "acme-receipts.s3.eu-central-1.amazonaws.com".to_owned(),
         path: "/2026/07.pdf".to_owned(),
+        spelling: access::Spelling::Plain,
     }
 }
 

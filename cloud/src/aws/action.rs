@@ -4,6 +4,9 @@
 //! method and path of REST services. A request that names different operations in two of them has no action, for a
 //! client could show one to us and the other to the service.
 
+use std::borrow::Cow;
+
+use access::{Deed, NO_RESOURCE, OWN_ACCOUNT};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use percent_encoding::percent_decode_str;
@@ -14,8 +17,9 @@ use super::operations::{self, Service};
 use super::partition::partition_of;
 use super::query::{Contradiction, Query};
 use super::recognise::Head;
+use super::resource::{self, Said};
 use super::s3_target::{self, Place, Target};
-use super::{s3_action, sqs};
+use super::{s3_action, s3_deeds, sqs};
 
 /// Longest operation name that is taken from the wire; AWS's longest has 77 characters.
 const MAX_OPERATION_BYTES: usize = 128;
@@ -25,8 +29,30 @@ const MAX_OPERATION_BYTES: usize = 128;
 pub(super) struct Reading {
     pub(super) action: Option<String>,
     pub(super) resource: Option<String>,
-    /// The body may name the operation.
-    pub(super) body_decides: bool,
+    /// What the request does besides.
+    pub(super) also: Vec<Deed>,
+    /// What its body tells.
+    pub(super) body: Option<BodyReading>,
+}
+
+/// What a body tells of its request, and so has to be read before anything is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyReading {
+    pub(super) form: BodyForm,
+    /// The ways to the resources, and the template of the route, where the head named the operation.
+    pub(super) ways: Option<&'static str>,
+    pub(super) template: Option<&'static str>,
+}
+
+/// In which form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyForm {
+    /// The query protocol: operation and members.
+    Query,
+    /// JSON: members.
+    Json,
+    /// The objects that S3 is to delete.
+    Deletes,
 }
 
 /// A head with what is already known of it.
@@ -79,18 +105,28 @@ fn on_s3(known: Known<'_>) -> Option<Reading> {
         Target::Account if family == "s3express" => "ListAllMyDirectoryBuckets",
         target => s3_action::action(known.method(), target, known.query, known.head.headers)?,
     };
-    let resource = match target {
-        Target::Control | Target::Account => None,
+    let deletes = known.query.has("delete") && known.method() == "POST";
+    let body = deletes.then_some(BodyReading { form: BodyForm::Deletes, ways: None, template: None });
+    let (resource, also) = match target {
+        Target::Control => (None, Vec::new()),
+        Target::Account => (Some(NO_RESOURCE.to_owned()), Vec::new()),
         // The keys are in the body: several objects, or a form.
-        Target::Bucket(arn) if matches!(name, "DeleteObject" | "PutObject") => Some(arn + "/*"),
-        Target::Bucket(arn) | Target::Object(arn) => Some(arn),
+        Target::Bucket(arn) if matches!(name, "DeleteObject" | "PutObject") => (Some(arn + "/*"), Vec::new()),
+        Target::Bucket(arn) => (Some(arn), Vec::new()),
+        Target::Object(arn) => {
+            let also = s3_deeds::besides(family, (name, &arn), (place.partition, known.head.headers));
+            (Some(arn), also)
+        }
     };
-    Some(Reading { action: Some(format!("{family}:{name}")), resource, body_decides: false })
+    Some(Reading { action: Some(format!("{family}:{name}")), resource, also, body })
 }
 
 /// S3 Control's routes, and those of S3 on Outposts' own API.
 fn control_operation(known: Known<'_>, family: &str) -> Option<&'static str> {
-    let find = |name| operations::service(name)?.operation(known.method(), known.path(), &known.query);
+    let find = |name| {
+        let service = operations::service(name)?;
+        service.operation(known.method(), known.path(), &known.query).map(|operation| service.alias(operation))
+    };
     match (family, known.path()) {
         ("s3-object-lambda", path) => (path == "/WriteGetObjectResponse").then_some("WriteGetObjectResponse"),
         ("s3-outposts", path) if path.starts_with("/S3Outposts/") => find("s3-outposts"),
@@ -114,7 +150,7 @@ fn data_plane(known: Known<'_>) -> Option<Reading> {
             resource: known
                 .region
                 .map(|region| format!("arn:{}:apigateway:{region}::{}", known.partition(), known.path())),
-            body_decides: false,
+            ..Reading::default()
         }),
         ("execute-api", Some(endpoint)) => Some(on_execute_api(known, endpoint)),
         (git::SERVICE, None) if git::region_of(known.head.host).is_some() => {
@@ -129,16 +165,17 @@ fn data_plane(known: Known<'_>) -> Option<Reading> {
     }
 }
 
-/// `arn:aws:execute-api:eu-west-1::api/stage/METHOD/path`; the account is nowhere on the wire, its field stays empty.
+/// `arn:aws:execute-api:eu-west-1:{account}:api/stage/METHOD/path`; the account is nowhere on the wire.
 fn on_execute_api(known: Known<'_>, endpoint: &Endpoint<'_>) -> Reading {
     let api = endpoint.prefix.split('.').next_back().unwrap_or("");
     let path = known.path().strip_prefix('/').unwrap_or("");
     let (stage, path) = path.split_once('/').unwrap_or((path, ""));
     let resource = endpoint.region.name().map(|region| {
-        format!("arn:{}:execute-api:{region}::{api}/{stage}/{}/{path}", known.partition(), known.method())
+        let (partition, method) = (known.partition(), known.method());
+        format!("arn:{partition}:execute-api:{region}:{OWN_ACCOUNT}:{api}/{stage}/{method}/{path}")
     });
     let action = format!("execute-api:{}", execute_api_action(known.path()));
-    Reading { action: Some(action), resource, body_decides: false }
+    Reading { action: Some(action), resource, ..Reading::default() }
 }
 
 /// Whether a path means the same to who normalises it and to who does not: `/orders/../admin` is below `orders` to one
@@ -168,16 +205,77 @@ fn title_case(method: &str) -> String {
 fn by_operation(known: Known<'_>) -> Reading {
     let service = operations::service(known.service);
     let Ok(operation) = operation(known, service) else { return Reading::default() };
-    let resource = (known.service == "sqs" && !known.head.headers.contains_key("x-amz-target"))
-        .then(|| sqs::queue_arn(known.path(), known.region?, known.partition()))
-        .flatten();
-    Reading {
-        action: operation.map(|name| named(service, known.service, &name)),
-        resource,
-        // A parameter in the query says that the protocol is in use; then a form counts under any `Content-Type`.
-        body_decides: known.method() == "POST"
-            && service.is_none_or(Service::speaks_query)
-            && (known.query.has("Action") || may_be_form(known.head.headers)),
+    let by_target = known.head.headers.contains_key("x-amz-target");
+    let is_form = known.method() == "POST"
+        && service.is_none_or(Service::speaks_query)
+        && (known.query.has("Action") || may_be_form(known.head.headers));
+    let action = operation.as_deref().map(|name| named(service, known.service, name));
+    let body = |form, ways, template| Reading {
+        body: Some(BodyReading { form, ways, template }),
+        action: action.clone(),
+        ..Reading::default()
+    };
+    let of_operation = service.zip(operation.as_deref());
+    let ways = of_operation.and_then(|(service, name)| service.ways(name));
+    let template = of_operation.and_then(|(service, name)| service.template(known.method(), name));
+    if is_form {
+        // Members beside the operation in the query could be others than those in the body.
+        let alone = known.query.pairs().all(|(name, _)| matches!(&*name, "Action" | "Version"));
+        let resource = queue(known).filter(|_| !by_target);
+        return Reading { resource, ..body(BodyForm::Query, ways.filter(|_| alone), template) };
+    }
+    let may_be_json = by_target || template.is_some();
+    if may_be_json && (known.service == "sqs" || ways.is_some_and(resource::needs_body)) {
+        return body(BodyForm::Json, ways, template);
+    }
+    let Some(ways) = ways else { return Reading { resource: queue(known), action, ..Reading::default() } };
+    let in_query = known.query.has("Action");
+    let said = Said {
+        partition: known.partition(),
+        region: known.region,
+        path: known.path(),
+        template,
+        query: Some(known.query),
+        body: if in_query { resource::Body::Form(known.query) } else { resource::Body::Unread },
+    };
+    told(action, resource::told(ways, said))
+}
+
+/// The queue that the path names.
+fn queue(known: Known<'_>) -> Option<String> {
+    if known.service == "sqs" { sqs::queue_arn(known.path(), known.region?, known.partition()) } else { None }
+}
+
+/// The deeds of an operation, the first of them in its own place.
+fn told(action: Option<String>, deeds: Result<Vec<resource::Resource>, resource::Untold>) -> Reading {
+    let mut reading = Reading { action, ..Reading::default() };
+    let (action, also) = (&mut reading.action, &mut reading.also);
+    (reading.resource, *also) = settle(action, deeds);
+    reading
+}
+
+/// The same for a call that is known but for its resources: the first resource, and all other deeds.
+pub(super) fn settle(
+    action: &mut Option<String>,
+    deeds: Result<Vec<resource::Resource>, resource::Untold>,
+) -> (Option<String>, Vec<Deed>) {
+    let Ok(deeds) = deeds else { return (None, Vec::new()) };
+    let prefix = action.as_deref().and_then(|action| action.split(':').next()).unwrap_or_default().to_owned();
+    let operation = action.clone();
+    let mut deeds = deeds
+        .into_iter()
+        .map(|(own, resource)| (own.map(|own| format!("{prefix}:{own}")).or_else(|| operation.clone()), resource));
+    let Some((first, resource)) = deeds.next() else { return (None, Vec::new()) };
+    *action = first;
+    (Some(resource), deeds.map(|(action, resource)| Deed { action, resource: Some(resource) }).collect())
+}
+
+/// What the actions of a service begin with.
+pub(super) fn prefix(service: &str) -> Cow<'static, str> {
+    match operations::service(service) {
+        Some(known) => Cow::Borrowed(known.iam_prefix),
+        None if service == "s3" => Cow::Borrowed("s3"),
+        None => Cow::Owned(service.to_owned()),
     }
 }
 

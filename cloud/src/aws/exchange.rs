@@ -204,9 +204,10 @@ fn is_session_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use access::Pattern;
+    use access::{Pattern, Rule};
 
     use super::*;
+    use crate::aws::policy::Narrowing;
 
     fn token() -> Secret<String> {
         Secret::new("eyJ.a+b/c=.sig".to_owned())
@@ -227,8 +228,9 @@ mod tests {
     #[test]
     fn the_request_goes_to_the_regions_own_sts_with_every_field_encoded() {
         let token = token();
-        let actions = [Pattern::new("s3:Get*").unwrap()];
-        let policy = SessionPolicy::compile(&actions, &[]).unwrap();
+        let (any, no_iam) = (Rule::default(), Rule::from(Pattern::new("iam:*").unwrap()));
+        let narrowing = Narrowing { allow: &[any], deny: &[&no_iam], ..Narrowing::default() };
+        let policy = SessionPolicy::compile(narrowing).unwrap().unwrap();
         let arns = ["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()];
         let request = Exchange { policy: Some(&policy), policy_arns: &arns, ..exchange(&token) }.request().unwrap();
         assert_eq!(request.method(), Method::POST);
@@ -239,7 +241,8 @@ mod tests {
             "Action=AssumeRoleWithWebIdentity&Version=2011-06-15\
              &RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fteam%2FReceipts&RoleSessionName=billing%40acme\
              &DurationSeconds=900&Policy=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A\
-             %22Allow%22%2C%22Action%22%3A%22s3%3AGet%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D\
+             %22Allow%22%2C%22Action%22%3A%22%2A%22%2C%22Resource%22%3A%22%2A%22%7D%2C%7B%22Effect%22%3A%22Deny%22%2C\
+             %22Action%22%3A%22iam%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D\
              &PolicyArns.member.1.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FReadOnlyAccess\
              &WebIdentityToken=eyJ.a%2Bb%2Fc%3D.sig"
         );

@@ -40,9 +40,12 @@ pub mod event;
 
 mod action;
 mod endpoint_rules;
+mod members;
 mod query;
+mod resource;
 mod routes;
 mod s3_action;
+mod s3_deeds;
 mod s3_target;
 mod sqs;
 

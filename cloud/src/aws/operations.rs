@@ -15,9 +15,13 @@ pub(super) struct Service {
     /// What its actions begin with in IAM's policies: `cloudwatch` for `monitoring`.
     pub(super) iam_prefix: &'static str,
     protocols: &'static str,
-    /// Alias and route lines.
+    /// Lines of aliases, of resources and of routes.
     lines: &'static str,
     routes: OnceLock<Routes>,
+    /// Ways to resources by operation.
+    resources: OnceLock<HashMap<&'static str, &'static str>>,
+    /// Templates by operation and method; `None` where it has several.
+    templates: OnceLock<HashMap<(&'static str, &'static str), Option<&'static str>>>,
 }
 
 /// The service that signs under this name; `None` where no model is known.
@@ -35,6 +39,16 @@ fn services() -> &'static HashMap<&'static str, Service> {
     SERVICES.get_or_init(|| index(GENERATED))
 }
 
+/// What the actions of a service begin with, by its signing name. S3's four share one: clients sign `s3` for the hosts of
+/// the other three. A service that no model is known of is called by its signing name.
+pub(super) fn prefixes(signing_name: &str) -> Vec<&str> {
+    match signing_name {
+        "s3" => vec!["s3", "s3express", "s3-outposts", "s3-object-lambda"],
+        "s3express" | "s3-outposts" | "s3-object-lambda" => vec![signing_name],
+        name => vec![service(name).map_or(name, |service| service.iam_prefix)],
+    }
+}
+
 fn index(text: &'static str) -> HashMap<&'static str, Service> {
     // Each section begins with `service`; what stands before the first is the head line.
     let sections = text.split("\nservice\t").skip(1);
@@ -43,7 +57,17 @@ fn index(text: &'static str) -> HashMap<&'static str, Service> {
             let (head, lines) = section.split_once('\n').unwrap_or((section, ""));
             let mut fields = head.split('\t');
             let (name, iam_prefix, protocols) = (fields.next()?, fields.next()?, fields.next()?);
-            Some((name, Service { iam_prefix, protocols, lines, routes: OnceLock::new() }))
+            Some((
+                name,
+                Service {
+                    iam_prefix,
+                    protocols,
+                    lines,
+                    routes: OnceLock::new(),
+                    resources: OnceLock::new(),
+                    templates: OnceLock::new(),
+                },
+            ))
         })
         .collect()
 }
@@ -66,23 +90,53 @@ impl Service {
 
     /// The operation that a method, a path and a query name; `None` where no route or more than one fits.
     pub(super) fn operation(&self, method: &str, path: &str, query: &query::Query<'_>) -> Option<&'static str> {
-        let routes = self.routes.get_or_init(|| {
-            let routes =
-                self.lines.lines().filter_map(|line| line.split_once('\t')).filter(|(method, _)| *method != "alias");
-            Routes::new(
-                routes.filter_map(|(method, rest)| rest.split_once('\t').map(|(uri, name)| (method, uri, name))),
-            )
-        });
+        let routes = self.routes.get_or_init(|| Routes::new(self.routes()));
         routes.find(method, path, query)
+    }
+
+    /// Method, template and operation of every route.
+    fn routes(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        let fields = self.lines.lines().filter_map(|line| line.split_once('\t'));
+        let routes = fields.filter(|(method, _)| !matches!(*method, "alias" | "on"));
+        routes.filter_map(|(method, rest)| rest.split_once('\t').map(|(uri, name)| (method, uri, name)))
+    }
+
+    /// The template of an operation's one route by this method.
+    pub(super) fn template(&self, method: &str, operation: &str) -> Option<&'static str> {
+        let templates = self.templates.get_or_init(|| {
+            let mut found = HashMap::new();
+            for (method, template, operation) in self.routes() {
+                found.entry((operation, method)).and_modify(|known| *known = None).or_insert(Some(template));
+            }
+            found
+        });
+        templates.get(&(operation, method)).copied().flatten()
+    }
+
+    /// The ways to the resources of an operation; `None` where none is known.
+    pub(super) fn ways(&self, operation: &str) -> Option<&'static str> {
+        let resources = self.resources.get_or_init(|| {
+            let lines = self.lines.lines().filter_map(|line| line.strip_prefix("on\t")?.split_once('\t'));
+            lines.flat_map(|(ways, names)| names.split(' ').map(move |name| (name, ways))).collect()
+        });
+        resources.get(operation).copied()
     }
 
     /// `prefix:Action` for an operation.
     pub(super) fn action(&self, operation: &str) -> String {
+        format!("{}:{}", self.iam_prefix, self.alias(operation))
+    }
+
+    /// What IAM calls an operation.
+    pub(super) fn alias<'n>(&self, operation: &'n str) -> &'n str
+    where
+        'static: 'n,
+    {
         let alias = self.lines.lines().map_while(|line| line.strip_prefix("alias\t")).find_map(|line| {
             let (from, to) = line.split_once('\t')?;
             (from == operation).then_some(to)
         });
-        format!("{}:{}", self.iam_prefix, alias.unwrap_or(operation))
+        alias.unwrap_or(operation)
     }
 }
 
@@ -118,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn operations_know_the_ways_to_their_resources() {
+        let ways = |name: &str, operation: &str| service(name).and_then(|service| service.ways(operation));
+        assert_eq!(
+            ways("kinesis", "PutRecord"),
+            Some("arn:{partition}:kinesis:{region}:{account}:stream/<StreamName> =<StreamARN>")
+        );
+        assert_eq!(ways("dynamodb", "ListTables"), Some("*"));
+        assert_eq!(ways("dynamodb", "ExecuteStatement"), None, "PartiQL names its tables in a language of its own");
+    }
+
+    #[test]
     fn what_two_operations_claim_has_no_answer() {
         assert_eq!(action("lex", "POST", "/imports/"), None);
     }
@@ -128,7 +193,7 @@ mod tests {
         for section in GENERATED.split("\nservice\t").skip(1) {
             let (head, lines) = section.split_once('\n').unwrap_or((section, ""));
             let service = service(head.split('\t').next().expect("a name")).expect("indexed");
-            for line in lines.lines().filter(|line| !line.starts_with("alias")) {
+            for line in lines.lines().filter(|line| !line.starts_with("alias\t") && !line.starts_with("on\t")) {
                 let [method, uri, operation] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
                 let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
                 let path = path.replace("{+}", "greedy/label").replace("{}", "label");

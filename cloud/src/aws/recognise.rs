@@ -5,18 +5,21 @@
 
 use http::{HeaderMap, Method, Uri};
 
-use access::{Call, Cloud};
+use access::{Call, Cloud, Deed, NO_RESOURCE};
 
-use super::action::{self, Known};
+use super::action::{self, BodyForm, Known};
 use super::credentialing::{self, BadProof, Credentialing};
 use super::endpoints::{Endpoint, UnknownHost, resolve};
 use super::git;
 use super::operations;
 use super::presigned;
 use super::query::Query;
+use super::resource::{self, Said};
 use super::s3_target::is_nameless;
-use super::sqs;
 use super::strip::REGION_SET;
+use super::{members, s3_deeds, sqs, uri};
+
+pub use super::action::BodyReading;
 
 /// What recognition looks at. Nothing of it is changed. No `Debug`: headers carry secrets.
 #[derive(Clone, Copy)]
@@ -41,9 +44,8 @@ pub struct Recognised<'a> {
     /// What the host rules say of the host. A signature is worth something only on a host that is AWS's own or that the
     /// configuration names.
     pub endpoint: Result<Endpoint<'a>, UnknownHost>,
-    /// The body of a query-protocol call may name the action: collect it, and give it to [`refine_with_body`] before
-    /// anything is decided.
-    pub body_decides: bool,
+    /// The body tells action or resources: collect it, and give it to [`refine_with_body`] before anything is decided.
+    pub body: Option<BodyReading>,
 }
 
 /// Why a request is no call that could be signed.
@@ -101,51 +103,121 @@ pub fn recognise(head: Head<'_>) -> Result<Recognised<'_>, Unrecognised> {
     let call = Call {
         cloud: Cloud::Aws,
         service: service.to_owned(),
+        // Of S3's four services the host says which; clients sign `s3` for all of them.
+        prefix: action::prefix(
+            endpoint.as_ref().ok().map_or(service, |e| if action::is_s3_family(service) { e.service } else { service }),
+        ),
         region: region.map(str::to_owned),
         action: reading.action,
         resource: reading.resource,
+        also: reading.also,
         method: head.method.as_str().to_owned(),
         host: head.host.to_owned(),
         path: head.uri.path().to_owned(),
+        spelling: uri::spelling(head.uri.path(), uri::PathRule::of(service)),
     };
-    Ok(Recognised { call, credentialing, endpoint, body_decides: reading.body_decides })
+    Ok(Recognised { call, credentialing, endpoint, body: reading.body })
 }
 
-/// The body of a query-protocol call → its action, where the head had left it open. A body that names another action
-/// than the head leaves the call without one.
-pub fn refine_with_body(call: &mut Call, body: &[u8]) {
+/// The body of a call → what the head had left open. A body that names another action than the head leaves the call
+/// without one; a body that cannot be read leaves it without resource.
+pub fn refine_with_body(call: &mut Call, reading: BodyReading, body: &[u8]) {
+    match reading.form {
+        BodyForm::Query => refine_with_form(call, reading, body),
+        BodyForm::Json if call.service == "sqs" => refine_queue_of_json(call, body),
+        BodyForm::Json => refine_resources(call, reading, resource::Body::Json(body)),
+        BodyForm::Deletes => refine_deletes(call, body),
+    }
+}
+
+fn refine_with_form(call: &mut Call, reading: BodyReading, body: &[u8]) {
     let Ok(form) = std::str::from_utf8(body) else {
-        call.action = None;
+        (call.action, call.resource) = (None, None);
         return;
     };
     let form = Query::parse(Some(form));
     let in_body =
         form.one("Action").and_then(|name| name.map(|name| action::checked(&name).map(str::to_owned)).transpose());
+    let service = operations::service(&call.service);
+    let mut ways = reading.ways;
     call.action = match in_body {
         Err(_) => None,
         Ok(None) => call.action.take(),
         Ok(Some(name)) => {
-            let found = action::named(operations::service(&call.service), &call.service, &name);
+            ways = ways.or_else(|| service.filter(|_| call.action.is_none()).and_then(|service| service.ways(&name)));
+            let found = action::named(service, &call.service, &name);
             call.action.take().is_none_or(|known| known == found).then_some(found)
         }
     };
-    if call.service == "sqs" && form.has("QueueUrl") {
-        refine_queue(call, form);
+    if call.service == "sqs" {
+        if form.has("QueueUrl") {
+            refine_queue(call, form.one("QueueUrl").ok().flatten().as_deref());
+        }
+    } else if call.action.is_some() {
+        refine_resources(call, BodyReading { ways, ..reading }, resource::Body::Form(form));
     }
 }
 
+fn refine_resources(call: &mut Call, reading: BodyReading, body: resource::Body<'_>) {
+    let Some(ways) = reading.ways else { return };
+    let partition = call.region.as_deref().map_or("aws", partition_id);
+    let (region, template) = (call.region.as_deref(), reading.template);
+    let said = Said { partition, region, path: &call.path, template, query: None, body };
+    let deeds = resource::told(ways, said);
+    (call.resource, call.also) = action::settle(&mut call.action, deeds);
+}
+
+/// The JSON protocol of SQS names the queue in the body, by URL or by name, whatever the path says.
+fn refine_queue_of_json(call: &mut Call, body: &[u8]) {
+    let member = |name: &str| match members::find(body, &members::steps(name)).as_deref() {
+        Ok([text]) => Ok(text.clone()),
+        _ => Err(()),
+    };
+    call.resource = match (member("QueueUrl"), member("QueueName"), member("QueueOwnerAWSAccountId")) {
+        (Ok(Some(url)), Ok(None), Ok(None)) => sqs::path_of(&url).and_then(|path| queue_arn(call, path)),
+        (Ok(None), Ok(Some(name)), Ok(Some(owner))) => queue_arn(call, &format!("/{owner}/{name}")),
+        (Ok(None), Ok(Some(name)), Ok(None)) => {
+            call.region.as_deref().and_then(|region| sqs::own_queue_arn(&name, region, partition_id(region)))
+        }
+        (Ok(None), Ok(None), Ok(None)) if call.action.as_deref() == Some("sqs:ListQueues") => {
+            Some(NO_RESOURCE.to_owned())
+        }
+        _ => None,
+    };
+}
+
+/// The objects themselves in the place of all that the bucket has.
+fn refine_deletes(call: &mut Call, body: &[u8]) {
+    let Some(objects) = s3_deeds::deleted(body) else { return };
+    let Some(bucket) = call.resource.as_deref().and_then(|resource| resource.strip_suffix('*')) else { return };
+    let before_key = if bucket.contains(":accesspoint/") { "object/" } else { "" };
+    let family = call.action.as_deref().and_then(|action| action.split(':').next()).unwrap_or("s3");
+    let mut deeds = objects.into_iter().map(|(key, version)| Deed {
+        action: Some(format!("{family}:{}", if version { "DeleteObjectVersion" } else { "DeleteObject" })),
+        resource: Some(format!("{bucket}{before_key}{key}")),
+    });
+    let Some(first) = deeds.next() else { return };
+    let also: Vec<_> = deeds.chain(std::mem::take(&mut call.also)).collect();
+    (call.action, call.resource, call.also) = (first.action, first.resource, also);
+}
+
 /// SQS takes the queue from the path or from the parameter; where both are there they have to agree.
-fn refine_queue(call: &mut Call, form: Query<'_>) {
-    let url = form.one("QueueUrl").ok().flatten();
-    let path = url.as_deref().and_then(sqs::path_of);
-    let region = call.region.as_deref();
-    let partition = region.and_then(super::partition::partition_of).map_or("aws", |p| p.id);
-    let in_body = path.zip(region).and_then(|(path, region)| sqs::queue_arn(path, region, partition));
+fn refine_queue(call: &mut Call, url: Option<&str>) {
+    let in_body = url.and_then(sqs::path_of).and_then(|path| queue_arn(call, path));
     call.resource = match call.resource.take() {
         Some(known) => in_body.filter(|found| *found == known),
         None if call.path == "/" => in_body,
         None => None,
     };
+}
+
+fn queue_arn(call: &Call, path: &str) -> Option<String> {
+    let region = call.region.as_deref()?;
+    sqs::queue_arn(path, region, partition_id(region))
+}
+
+fn partition_id(region: &str) -> &'static str {
+    super::partition::partition_of(region).map_or("aws", |partition| partition.id)
 }
 
 /// What the client signed for.
@@ -210,5 +282,7 @@ fn is_signed_as(host: &str, scope: &str) -> bool {
         | ("geo-maps" | "geo-places" | "geo-routes", "geo")
         // MQTT over WebSocket and the jobs API on the hosts of the device data API (AWS IoT Core, "Protocols").
         | ("iotdata", "iotdevicegateway" | "iot-jobs-data")
+        // AWS Import/Export: the model's signing name, and that of the endpoint rules.
+        | ("IngestionService", "importexport")
     )
 }

@@ -1,7 +1,6 @@
 //! Amazon S3: method, target and query → the action in IAM's words (Service Authorization Reference, Amazon S3).
 //!
-//! A copy reads one object and writes another, so neither action alone describes it: it keeps the operation's own name
-//! (`s3:CopyObject`), and only a grant that means it covers it.
+//! What a request does besides is in `s3_deeds`: a copy puts one object and gets another.
 
 use std::borrow::Cow;
 
@@ -177,8 +176,7 @@ fn on_object(method: &str, subresource: &str, version: bool) -> Option<&'static 
 
 fn copy(method: &str, subresource: &str) -> Option<&'static str> {
     match (method, subresource) {
-        ("PUT", "") => Some("CopyObject"),
-        ("PUT", "uploadId") => Some("UploadPartCopy"),
+        ("PUT", "" | "uploadId") => Some("PutObject"),
         _ => None,
     }
 }
@@ -285,14 +283,14 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_not_a_put() {
+    fn a_copy_is_a_put_and_nothing_else() {
         let headers = HeaderMap::from_iter([(
             http::HeaderName::from_static("x-amz-copy-source"),
             HeaderValue::from_static("/secret/key"),
         )]);
         let read = |query| action("PUT", &object(), Query::parse(Some(query)), &headers);
-        assert_eq!(read(""), Some("CopyObject"));
-        assert_eq!(read("uploadId=u&partNumber=1"), Some("UploadPartCopy"));
+        assert_eq!(read(""), Some("PutObject"));
+        assert_eq!(read("uploadId=u&partNumber=1"), Some("PutObject"));
         assert_eq!(read("acl"), None);
     }
 }

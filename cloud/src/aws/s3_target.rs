@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use access::OWN_ACCOUNT;
 use percent_encoding::percent_decode_str;
 
 use super::endpoints::{Endpoint, SigningRegion};
@@ -59,7 +60,8 @@ pub(super) fn read(place: Place<'_>, path: &str) -> Option<Target> {
         "s3-object-lambda" if path == "WriteGetObjectResponse" => Some(Target::Control),
         "s3-object-lambda" => in_container(access_point(place, "s3-object-lambda", prefix)?, path),
         "accesspoint" => {
-            let arn = format!("arn:{}:s3:::accesspoint/{prefix}", place.partition);
+            // A multi-region access point; its account is nowhere on the wire.
+            let arn = format!("arn:{}:s3::{OWN_ACCOUNT}:accesspoint/{prefix}", place.partition);
             in_container(Container { arn, before_key: "/object/" }, path)
         }
         outpost if outpost.starts_with("op-") => in_container(on_outpost(place, outpost, prefix)?, path),
@@ -108,10 +110,15 @@ fn in_container(container: Container, path: &str) -> Option<Target> {
 
 fn bucket(place: Place<'_>, service: &str, name: &str) -> Option<Container> {
     let name = bucket_name(name)?;
+    if ["-s3alias", "--ol-s3"].iter().any(|end| name.ends_with(end)) {
+        // The alias of an access point: which one is not on the wire. No bucket may be called so.
+        let arn = format!("arn:{}:s3*:*:*:accesspoint/*", place.partition);
+        return Some(Container { arn, before_key: "/object/" });
+    }
     let arn = match (service, place.endpoint.map(|endpoint| endpoint.region)) {
-        // The account of a directory bucket is nowhere on the wire; its field stays empty.
+        // The account of a directory bucket is nowhere on the wire.
         ("s3express", Some(SigningRegion::One(region))) => {
-            format!("arn:{}:s3express:{region}::bucket/{name}", place.partition)
+            format!("arn:{}:s3express:{region}:{OWN_ACCOUNT}:bucket/{name}", place.partition)
         }
         _ => format!("arn:{}:s3:::{name}", place.partition),
     };
@@ -203,7 +210,8 @@ mod tests {
                 "fin-123456789012.s3-accesspoint.us-east-1.amazonaws.com",
                 "arn:aws:s3:us-east-1:123456789012:accesspoint/fin/object/k",
             ),
-            ("x.mrap.accesspoint.s3-global.amazonaws.com", "arn:aws:s3:::accesspoint/x.mrap/object/k"),
+            ("fin-ab12-s3alias.s3.us-east-1.amazonaws.com", "arn:aws:s3*:*:*:accesspoint/*/object/k"),
+            ("x.mrap.accesspoint.s3-global.amazonaws.com", "arn:aws:s3::{account}:accesspoint/x.mrap/object/k"),
             (
                 "fin-123456789012.s3-object-lambda.us-east-1.amazonaws.com",
                 "arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/fin/object/k",
@@ -214,7 +222,7 @@ mod tests {
             ),
             (
                 "b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
-                "arn:aws:s3express:us-east-1::bucket/b--use1-az4--x-s3/k",
+                "arn:aws:s3express:us-east-1:{account}:bucket/b--use1-az4--x-s3/k",
             ),
             (
                 "fin-123456789012.accesspoint.vpce-1a.s3.us-east-1.vpce.amazonaws.com",

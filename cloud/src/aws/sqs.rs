@@ -1,13 +1,23 @@
 //! Amazon SQS: queue URL → ARN.
 
+use access::OWN_ACCOUNT;
+
 /// `/123456789012/orders` → `arn:aws:sqs:eu-west-1:123456789012:orders`; `None` for any other path.
 pub(super) fn queue_arn(path: &str, region: &str, partition: &str) -> Option<String> {
     let (account, queue) = path.strip_prefix('/')?.split_once('/')?;
     let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-    // SQS, "Queue name": 80 characters, alphanumeric, `-` and `_`; `.fifo` at the end.
-    let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let is_queue = !queue.is_empty() && queue.len() <= 80 && queue.bytes().all(is_name);
-    (is_account && is_queue).then(|| format!("arn:{partition}:sqs:{region}:{account}:{queue}"))
+    (is_account && is_name(queue)).then(|| format!("arn:{partition}:sqs:{region}:{account}:{queue}"))
+}
+
+/// The same for a name, whose account is the caller's own.
+pub(super) fn own_queue_arn(queue: &str, region: &str, partition: &str) -> Option<String> {
+    is_name(queue).then(|| format!("arn:{partition}:sqs:{region}:{OWN_ACCOUNT}:{queue}"))
+}
+
+/// SQS, "Queue name": 80 characters, alphanumeric, `-` and `_`; `.fifo` at the end.
+fn is_name(queue: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    !queue.is_empty() && queue.len() <= 80 && queue.bytes().all(fits)
 }
 
 /// The path of a queue URL.

@@ -144,7 +144,8 @@ impl Texts {
     }
 }
 
-fn resolve(reference: &quick_xml::events::BytesRef<'_>) -> Option<char> {
+/// A character reference, or one of XML's own five entities.
+pub(super) fn resolve(reference: &quick_xml::events::BytesRef<'_>) -> Option<char> {
     if let Some(character) = reference.resolve_char_ref().ok()? {
         return Some(character);
     }

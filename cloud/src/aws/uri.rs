@@ -14,6 +14,8 @@
 
 use std::ops::Range;
 
+use percent_encoding::percent_decode_str;
+
 /// The rule by which a service canonicalises its paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PathRule {
@@ -73,6 +75,31 @@ pub(super) fn path(
         (PathRule::Normal, Reading::Verbatim) => encode_path(wire, out),
     }
     Ok(Spelling::Canonical)
+}
+
+/// What a wire path means to the service: S3 decodes keys once and keeps `//` and `..`; others may normalise, decode or
+/// not, so where that makes a difference the path is doubtful.
+pub(super) fn spelling(wire: &str, rule: PathRule) -> access::Spelling {
+    use access::Spelling;
+    let escaped = wire.contains('%');
+    let decoded = percent_decode_str(wire).decode_utf8();
+    let Ok(decoded) = decoded.as_deref() else { return Spelling::Doubtful };
+    let whole = !escaped || recode(wire, Place::Path, &mut Vec::new()).is_ok();
+    let one_reading = match rule {
+        PathRule::Object => wire.starts_with('/'),
+        PathRule::Normal => {
+            wire.starts_with('/')
+                && !wire.contains("//")
+                && !decoded.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
+                && decoded.matches(['/', '\\', '%']).count() == wire.matches('/').count()
+                && !decoded.contains(char::is_control)
+        }
+    };
+    match (whole && one_reading, escaped) {
+        (false, _) => Spelling::Doubtful,
+        (true, true) => Spelling::Escaped,
+        (true, false) => Spelling::Plain,
+    }
 }
 
 /// Appends the canonical form of the query `wire` (without its `?`) to `out`: names and values encoded, sorted by
@@ -311,6 +338,33 @@ mod tests {
         ];
         for (wire, expected) in rows {
             assert_eq!(canonical_path(wire, "bedrock"), expected, "{wire}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_readers_take_differently_is_doubtful() {
+        use access::Spelling::{Doubtful, Escaped, Plain};
+        for (wire, object, other) in [
+            ("/a/b", Plain, Plain),
+            ("/", Plain, Plain),
+            ("/a%20b", Escaped, Escaped),
+            ("/%61dmin", Escaped, Escaped),
+            ("/a//b", Plain, Doubtful),
+            ("/a/../b", Plain, Doubtful),
+            ("/a/%2e%2E/b", Escaped, Doubtful),
+            ("/a%2Fb", Escaped, Doubtful),
+            ("/a%5c..%5cb", Escaped, Doubtful),
+            ("/a\\b", Plain, Doubtful),
+            ("/a%252fb", Escaped, Doubtful),
+            ("/a%0ab", Escaped, Doubtful),
+            ("/a%zz", Doubtful, Doubtful),
+            ("/a%", Doubtful, Doubtful),
+            ("/%FF", Doubtful, Doubtful),
+            ("*", Doubtful, Doubtful),
+            ("", Doubtful, Doubtful),
+        ] {
+            assert_eq!(spelling(wire, PathRule::of("s3")), object, "{wire} at S3");
+            assert_eq!(spelling(wire, PathRule::of("execute-api")), other, "{wire} elsewhere");
         }
     }
 

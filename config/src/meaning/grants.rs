@@ -8,6 +8,7 @@ use super::check::{Check, known};
 use super::conditions::{self, ByName};
 use super::mappings;
 use super::names;
+use super::rules;
 use super::targets::{STS_SESSION, target_names};
 use crate::at::At;
 use crate::document::{NodeId, shown};
@@ -40,11 +41,13 @@ fn grant(check: &mut Check<'_>, (all, raw): (&raw::Config, &raw::Grant), named: 
     let from = from(check, all, &raw.from);
     let to = to(check, all, &raw.to);
     check.not_empty(Some(&raw.allow), "an empty list allows nothing; write actions, or \"*\" for all");
-    let allow = check.each(Some(&raw.allow), |text| arn::action(text));
+    let allow = rules::rules(check, Some(&raw.allow));
+    check.not_empty(raw.deny.as_ref(), "take it out to deny nothing, or write actions or rules");
+    let deny = rules::rules(check, raw.deny.as_ref());
     let conditions = conditions::of_grant(check, raw.conditions.as_ref(), named);
     let session = check.maybe(raw.session.as_ref(), |written| period(written, STS_SESSION));
     let policies = policies(check, raw.policies.as_ref());
-    Some(Grant { name: name?, from: from?, to: to?, allow, conditions, session: session.ok()?, policies })
+    Some(Grant { name: name?, from: from?, to: to?, allow, deny, conditions, session: session.ok()?, policies })
 }
 
 fn to(check: &mut Check<'_>, all: &raw::Config, raw: &At<String>) -> Option<TargetName> {

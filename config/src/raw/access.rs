@@ -203,14 +203,46 @@ pub(crate) struct Grant {
     pub(crate) from: At<From>,
     /// One of `targets`.
     pub(crate) to: At<String>,
-    /// Actions in the words of the cloud, with `*` and `?`: `s3:Get*`; `"*"` for all.
-    pub(crate) allow: At<Vec<At<String>>>,
+    /// What may be done: actions in the words of the cloud, with `*` and `?` (`s3:Get*`; `"*"` for all), and rules.
+    pub(crate) allow: At<Vec<At<ActionOrRule>>>,
+    /// What may not be done, whatever this grant or another one to the target allows its callers, and whether or not
+    /// conditions hold: actions and rules.
+    pub(crate) deny: Option<At<Vec<At<ActionOrRule>>>>,
     /// What must hold besides.
     pub(crate) conditions: Option<At<Conditions>>,
     /// How long a session at the cloud lasts, 15 minutes to 12 hours; the target's length if it is not written.
     pub(crate) session: Option<At<Period>>,
     /// Managed policies, by ARN, that narrow the session further; at most 10.
     pub(crate) policies: Option<At<Vec<At<String>>>>,
+}
+
+/// Actions, or a rule that says more.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum ActionOrRule {
+    /// Actions in the words of the cloud, with `*` and `?`.
+    #[serde(rename = "$text")]
+    Actions(String),
+    /// A rule.
+    #[serde(rename = "$map")]
+    Rule(Box<Rule>),
+}
+
+/// Which calls are meant. All that is written must fit; what is not written fits any call.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+pub(crate) struct Rule {
+    /// The service, by the name that it signs under or that its actions begin with: `s3`.
+    pub(crate) service: Option<At<String>>,
+    /// Actions in the words of the cloud, with `*` and `?`: `s3:Get*`.
+    pub(crate) actions: Option<At<Vec<At<String>>>>,
+    /// Resources, as ARNs with `*` and `?`. Calls that do not tell theirs are not allowed by such a rule, and are denied
+    /// by it.
+    pub(crate) resources: Option<At<Vec<At<String>>>>,
+    /// HTTP methods: `GET`. Only the proxy can hold calls to them, not the cloud.
+    pub(crate) methods: Option<At<Vec<At<String>>>>,
+    /// Paths, decoded, with `*` and `?`: `/prod/orders/*`. Only the proxy can hold calls to them, not the cloud.
+    pub(crate) paths: Option<At<Vec<At<String>>>>,
 }
 
 /// A source by its name, `{role: …}`, `{group: …}`, or a list of these.

@@ -130,15 +130,17 @@ pub(crate) fn policy(text: &str) -> Result<String, Wrong> {
         .help("write arn:aws:iam::aws:policy/ReadOnlyAccess or arn:aws:iam::123456789012:policy/Name"))
 }
 
-/// A pattern of actions: `*`, or `service:Operation` with wildcards.
+/// A pattern of actions: `*`, or `service:Operation` with wildcards in the operation, as IAM has it.
 pub(crate) fn action(text: &str) -> Result<access::Pattern, Wrong> {
     let pattern = access::Pattern::new(text)
         .map_err(|error| Wrong::value(error).help("write s3:GetObject, s3:Get*, or \"*\""))?;
     let service_first = text.split_once(':').is_some_and(|(service, operation)| {
-        let mark = |b: u8| b.is_ascii_alphanumeric() || b"-_*?".contains(&b);
-        !service.is_empty() && !operation.is_empty() && service.bytes().chain(operation.bytes()).all(mark)
+        let word = |part: &str, marks: &[u8]| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || marks.contains(&b))
+        };
+        word(service, b"-") && word(operation, b"*?")
     });
-    if pattern.is_everything() || service_first {
+    if text == "*" || service_first {
         return Ok(pattern);
     }
     Err(Wrong::value(format!("{} is no action", shown(text)))
@@ -148,7 +150,10 @@ pub(crate) fn action(text: &str) -> Result<access::Pattern, Wrong> {
 /// A pattern of resources: `*`, or an ARN with wildcards.
 pub(crate) fn resource(text: &str) -> Result<access::Pattern, Wrong> {
     let pattern = access::Pattern::new(text).map_err(Wrong::value)?;
-    if pattern.is_everything() || (text.starts_with("arn:") && text.matches(':').count() >= 5) {
+    if text.contains("${") {
+        return Err(Wrong::value("a resource holds no policy variables").help("write the value, or a `*`"));
+    }
+    if text == "*" || (text.starts_with("arn:") && text.matches(':').count() >= 5) {
         return Ok(pattern);
     }
     let bucket = text.strip_prefix("s3://").map(|rest| format!("write arn:aws:s3:::{rest}"));
@@ -210,6 +215,7 @@ mod tests {
     #[test]
     fn actions_name_their_service() {
         assert!(action("s3:Get*").is_ok() && action("*").is_ok() && action("execute-api:Invoke").is_ok());
+        assert!(action("s*:Get").is_err(), "IAM takes no wildcard in a service's name");
         assert!(action("GetObject").is_err() && action("s3:").is_err() && action("s3:Get Object").is_err());
     }
 }

@@ -167,7 +167,7 @@ fn a_grant_may_name_the_target_of_a_mapping() {
          role_mappings: [{group: b, mappings: [{provider: aws, role: \"arn:aws:iam::123456789012:role/Dev\"}]}]\n\
          grants: [{name: g, from: s, to: 123456789012/Dev, allow: [s3:*]}]\n",
     ));
-    assert_eq!(grant(&settings, "123456789012/Dev", "g").allow[0].as_str(), "s3:*");
+    assert_eq!(grant(&settings, "123456789012/Dev", "g").allow[0].to_string(), "s3:*");
 }
 
 #[test]

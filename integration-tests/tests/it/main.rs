@@ -12,6 +12,7 @@ mod countersigned;
 mod echoes;
 mod elsewhere;
 mod faults;
+mod grants;
 mod presigned;
 mod records;
 mod refusals;

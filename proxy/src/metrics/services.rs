@@ -118,12 +118,15 @@ mod tests {
         Call {
             cloud: Cloud::Aws,
             service: service.into(),
+            prefix: Default::default(),
             region: None,
             action: None,
             resource: None,
+            also: Vec::new(),
             method: "GET".into(),
             host: format!("{service}.evil.test"),
             path: "/".into(),
+            spelling: Default::default(),
         }
     }
 

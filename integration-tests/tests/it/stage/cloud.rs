@@ -7,6 +7,7 @@
 mod admit;
 mod answers;
 mod elsewhere;
+mod iam;
 mod objects;
 mod query;
 mod services;

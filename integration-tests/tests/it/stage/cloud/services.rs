@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::admit::Denied;
+use super::iam::{Request, may};
 use super::{Session, State, open};
 use crate::stage::served::Answer;
 use crate::stage::sigv4::{decode, sha256_hex};
@@ -33,12 +34,11 @@ pub(super) fn perform(state: &State, head: &Head, (session, content): (&Session,
     }
     match service {
         "git-codecommit" => Ok(Answer::new(200, "application/x-git-upload-pack-advertisement", content)),
-        "dynamodb" => {
-            may(session, "dynamodb:ListTables", "*")?;
-            let body = json!({"TableNames": ["receipts"]}).to_string();
-            Ok(Answer::new(200, "application/x-amz-json-1.0", body).header("x-amz-crc32", "0"))
+        "dynamodb" => dynamodb(head, (session, &content)),
+        "sqs" => {
+            may(session, Request::of("sqs:ListQueues", "*"))?;
+            Ok(Answer::new(200, "application/x-amz-json-1.0", json!({"QueueUrls": []}).to_string()))
         }
-        "sqs" => Ok(Answer::new(200, "application/x-amz-json-1.0", json!({"QueueUrls": []}).to_string())),
         "sts" => Ok(Answer::new(200, "text/xml", caller_identity(session))),
         "bedrock-runtime" => Ok(Answer::new(200, "application/json", json!({"path": head.word(1)}).to_string())),
         _ => Err(Denied::new(404, "UnknownOperationException", service)),
@@ -103,7 +103,22 @@ fn s3(state: &State, head: &Head, (session, content): (&Session, Vec<u8>)) -> Re
     };
     let key = String::from_utf8_lossy(&object.key);
     let slash = if object.key.is_empty() { "" } else { "/" };
-    may(session, action, &format!("arn:aws:s3:::{}{slash}{key}", object.bucket))?;
+    let resource = format!("arn:aws:s3:::{}{slash}{key}", object.bucket);
+    if object.parameter("delete").is_some() {
+        return delete_several(state, &object, (session, &content));
+    }
+    may(session, Request::of(action, &resource))?;
+    if let Some(source) = head.get("x-amz-copy-source") {
+        let source = String::from_utf8_lossy(&decode(source)).into_owned();
+        may(session, Request::of("s3:GetObject", &format!("arn:aws:s3:::{}", source.trim_start_matches('/'))))?;
+    }
+    if key.starts_with("sealed/") {
+        // Encrypted with a key of KMS: S3 asks it in the caller's name.
+        may(
+            session,
+            Request::of("kms:Decrypt", "arn:aws:kms:us-east-1:123456789012:key/seal").via("s3.us-east-1.amazonaws.com"),
+        )?;
+    }
     match (head.word(0), object.number::<usize>("uploadId")) {
         ("POST", None) if object.parameter("uploads").is_some() => {
             let id = open(&state.objects).begin_upload();
@@ -141,6 +156,37 @@ fn s3(state: &State, head: &Head, (session, content): (&Session, Vec<u8>)) -> Re
     }
 }
 
+/// `DeleteObjects`: each key is asked about alone.
+fn delete_several(state: &State, object: &Object<'_>, (session, content): (&Session, &[u8])) -> Result<Answer, Denied> {
+    let text = String::from_utf8_lossy(content);
+    for key in text.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next()) {
+        may(session, Request::of("s3:DeleteObject", &format!("arn:aws:s3:::{}/{key}", object.bucket)))?;
+        open(&state.objects).remove(&object.bucket, key.as_bytes());
+    }
+    Ok(Answer::new(200, "application/xml", "<DeleteResult></DeleteResult>"))
+}
+
+/// Single tables and lists of them.
+fn dynamodb(head: &Head, (session, content): (&Session, &[u8])) -> Result<Answer, Denied> {
+    let operation = head.get("x-amz-target").and_then(|target| target.split('.').nth(1)).unwrap_or("ListTables");
+    let body: Value = serde_json::from_slice(content).unwrap_or_default();
+    let tables: Vec<&str> = match (&body["TableName"], body["RequestItems"].as_object()) {
+        (Value::String(table), _) => vec![table],
+        (_, Some(tables)) => tables.keys().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let action = format!("dynamodb:{operation}");
+    if tables.is_empty() {
+        may(session, Request::of(&action, "*"))?;
+    }
+    for table in tables {
+        may(session, Request::of(&action, &format!("arn:aws:dynamodb:us-east-1:123456789012:table/{table}")))?;
+    }
+    let body = if operation == "ListTables" { json!({"TableNames": ["receipts"]}) } else { json!({"Asked": body}) };
+    let body = body.to_string();
+    Ok(Answer::new(200, "application/x-amz-json-1.0", body).header("x-amz-crc32", "0"))
+}
+
 fn stored(etag: &str) -> Answer {
     Answer::new(200, "application/xml", "").header("ETag", format!("\"{etag}\""))
 }
@@ -161,40 +207,4 @@ fn list(state: &State, object: &Object<'_>) -> Answer {
     };
     let entries: String = here.map(entry).collect();
     Answer::new(200, "application/xml", format!("<ListBucketResult>{entries}</ListBucketResult>"))
-}
-
-/// What a session policy admits: AWS intersects it with what the role may.
-fn may(session: &Session, action: &str, resource: &str) -> Result<(), Denied> {
-    let Some(policy) = &session.policy else { return Ok(()) };
-    let any = |value: &Value, text: &str| match value {
-        Value::String(pattern) => matches(pattern.as_bytes(), text.as_bytes()),
-        Value::Array(patterns) => {
-            patterns.iter().filter_map(Value::as_str).any(|p| matches(p.as_bytes(), text.as_bytes()))
-        }
-        _ => false,
-    };
-    let statements = policy["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let allowed = statements.iter().any(|statement| {
-        statement["Effect"] == "Allow" && any(&statement["Action"], action) && any(&statement["Resource"], resource)
-    });
-    let message = || {
-        format!(
-            "{} is not authorized to perform: {action} because no session policy allows the {action} action",
-            session.arn
-        )
-    };
-    if allowed { Ok(()) } else { Err(Denied::new(403, "AccessDenied", message())) }
-}
-
-/// IAM's patterns: `*` for any text, `?` for one character, letter case of actions aside.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => {
-            matches(rest, text) || text.split_first().is_some_and(|(_, left)| matches(pattern, left))
-        }
-        (Some((b'?', rest)), Some((_, left))) => matches(rest, left),
-        (Some((p, rest)), Some((t, left))) => p.eq_ignore_ascii_case(t) && matches(rest, left),
-        _ => false,
-    }
 }
