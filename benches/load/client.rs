@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::stage;
+/// Bytes read at once.
+const READ: usize = 64 * 1024;
 
 /// How the origin is reached.
 #[derive(Clone)]
@@ -31,21 +32,21 @@ pub(crate) struct Connection {
 }
 
 impl Route {
-    /// Connects, through the tunnel if it is one.
-    pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
+    /// Connects to `host`, through the tunnel if it is one.
+    pub(crate) async fn connect(&self, host: &str) -> anyhow::Result<Connection> {
         let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         if self.tunnel {
-            let host = stage::HOST;
             stream.write_all(format!("CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n").as_bytes()).await?;
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(stream.read_u8().await?);
             }
-            ensure!(head.starts_with(b"HTTP/1.1 200"), "no tunnel: {}", String::from_utf8_lossy(&head));
+            let head = String::from_utf8_lossy(&head);
+            ensure!(head.split(' ').nth(1) == Some("200"), "no tunnel: {head}");
         }
-        let stream = self.tls.connect(ServerName::try_from(stage::HOST)?, stream).await.context("TLS")?;
-        Ok(Connection { stream, buffer: Vec::with_capacity(64 * 1024) })
+        let stream = self.tls.connect(ServerName::try_from(host.to_owned())?, stream).await.context("TLS")?;
+        Ok(Connection { stream, buffer: Vec::new() })
     }
 }
 
@@ -74,17 +75,29 @@ impl Connection {
         Ok(begun.elapsed())
     }
 
+    /// Sends `head` and a body that is there, and reads the answer.
+    pub(crate) async fn upload_whole(&mut self, head: &[u8], body: &[u8]) -> anyhow::Result<()> {
+        self.stream.write_all(head).await?;
+        self.stream.write_all(body).await?;
+        self.stream.flush().await?;
+        self.answer().await
+    }
+
     async fn answer(&mut self) -> anyhow::Result<()> {
         self.buffer.clear();
-        let whole = loop {
+        self.buffer.reserve(READ);
+        let mut left = loop {
             ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the connection ended before the answer");
             let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
             let head = std::str::from_utf8(&self.buffer[..end])?;
-            ensure!(head.starts_with("HTTP/1.1 200"), "refused: {}", String::from_utf8_lossy(&self.buffer));
-            break end + 4 + content_length(head)?;
+            ensure!(head.split(' ').nth(1) == Some("200"), "refused: {}", String::from_utf8_lossy(&self.buffer));
+            break (end + 4 + content_length(head)?).checked_sub(self.buffer.len()).context("more than the answer")?;
         };
-        while self.buffer.len() < whole {
-            ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the connection ended within the answer");
+        while left > 0 {
+            self.buffer.clear();
+            let read = self.stream.read_buf(&mut self.buffer).await?;
+            ensure!(read > 0, "the connection ended within the answer");
+            left = left.checked_sub(read).context("more than the answer")?;
         }
         Ok(())
     }

@@ -1,34 +1,92 @@
-//! The whole request, measured: direct, through a plain TLS relay, and through the real `countersign proxy`, interleaved in
-//! one run, so that the ratios do not depend on the machine.
+//! The whole request, measured: direct, through a plain TLS relay, a sketch that does the least (with and without a
+//! signature), the peers, and the real `countersign proxy`; interleaved in one run, so that the ratios do not depend on the machine.
 //!
-//! `cargo run --release -p countersign-benches --bin load` builds nothing but ours; it needs `target/release/countersign`.
+//! It builds nothing; it needs `target/release/countersign` beside it. `benches/compare` builds both and installs the peers.
 
-#![expect(clippy::print_stdout, reason = "a bench prints its table, and its roles their ports")]
+#![expect(clippy::print_stdout, reason = "a bench prints its tables")]
 
+mod certificates;
 mod client;
+mod floor;
+mod lane;
 mod measure;
 mod origin;
+mod peers;
 mod relay;
+mod server;
 mod stage;
+mod table;
+mod work;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::peers::Peer;
+use crate::work::Work;
+
+/// Measures countersign against direct TLS, the floor and its peers; prints a table of ratios.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    role: Option<Role>,
+    /// What to measure; everything if it is not said.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Work>,
+    /// Peers to measure beside ours.
+    #[arg(long, value_delimiter = ',')]
+    peers: Vec<Peer>,
+    /// Interleaved rounds; the medians are printed.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Idle tunnels that are opened through each.
+    #[arg(long, default_value_t = 10_000)]
+    idle: usize,
+}
+
+/// The processes that the bench starts of itself.
+#[derive(Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Origin,
+    #[command(hide = true)]
+    Relay { origin: u16, root: PathBuf },
+    #[command(hide = true)]
+    Floor { origin: u16, root: PathBuf },
+    #[command(hide = true)]
+    FloorSign { origin: u16, root: PathBuf },
+}
 
 fn main() -> ExitCode {
-    let role = std::env::args().nth(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ran = runtime.context("no runtime").and_then(|runtime| match role.as_deref() {
-        Some("origin") => runtime.block_on(origin::serve()),
-        Some("relay") => runtime.block_on(relay::serve()),
-        Some(other) => anyhow::bail!("no role {other:?}; roles are origin and relay, without one the bench runs"),
-        None => runtime.block_on(measure::run()),
-    });
-    match ran {
+    match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut threads = match arguments.role {
+        Some(Role::Floor { .. } | Role::FloorSign { .. }) => tokio::runtime::Builder::new_current_thread(),
+        Some(Role::Origin | Role::Relay { .. }) | None => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = threads.enable_all().build().context("no runtime")?;
+    runtime.block_on(async move {
+        match arguments.role {
+            Some(Role::Origin) => origin::serve().await,
+            Some(Role::Relay { origin, root }) => relay::serve(origin, root).await,
+            Some(Role::Floor { origin, root }) => floor::serve(origin, root, false).await,
+            Some(Role::FloorSign { origin, root }) => floor::serve(origin, root, true).await,
+            None => {
+                let works = if arguments.only.is_empty() { Work::ALL.to_vec() } else { arguments.only };
+                let plan =
+                    measure::Plan { works, peers: arguments.peers, rounds: arguments.rounds, idle: arguments.idle };
+                plan.run().await
+            }
+        }
+    })
 }

@@ -1,13 +1,16 @@
-//! The destination: TLS, keep-alive, 1 KiB to every GET, any body drained. It answers the token service's one question
-//! as well, in clear text, because a credential is needed to start; it verifies nothing: what a signature costs is
-//! measured here, that it is right is tested elsewhere.
+//! The destination: TLS, keep-alive, 1 KiB to every GET, [`stage::STREAM`] bytes to `/stream`, any body drained. It answers
+//! the token service's one question as well, in clear text, because a credential is needed to start; it verifies nothing:
+//! what a signature costs is measured here, that it is right is tested elsewhere.
 
 use std::convert::Infallible;
+use std::io::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -17,12 +20,15 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::stage;
 
-/// Serves until the process is ended. Prints its two ports: TLS, clear text.
+/// A piece of the stream, as large as a server reads from a disk at once.
+const PIECE: usize = 64 * 1024;
+
+/// Serves until the process is ended. Says its two ports: TLS, clear text.
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let tls = TcpListener::bind("127.0.0.1:0").await?;
     let clear = TcpListener::bind("127.0.0.1:0").await?;
     let acceptor = TlsAcceptor::from(stage::server_tls(&stage::own_root()?)?);
-    println!("{} {}", tls.local_addr()?.port(), clear.local_addr()?.port());
+    say(&[&tls, &clear])?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = clear.accept().await {
             tokio::spawn(connection(TokioIo::new(stream)));
@@ -39,6 +45,14 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     }
 }
 
+/// Tells whoever started this role where it listens.
+pub(crate) fn say(listeners: &[&TcpListener]) -> anyhow::Result<()> {
+    let ports = listeners.iter().map(|listener| Ok(listener.local_addr()?.port().to_string()));
+    let line = ports.collect::<anyhow::Result<Vec<_>>>()?.join(" ");
+    writeln!(std::io::stdout(), "{line}")?;
+    Ok(())
+}
+
 /// The next connection, without Nagle.
 pub(crate) async fn accept(listener: &TcpListener) -> anyhow::Result<TcpStream> {
     let (stream, _) = listener.accept().await.context("cannot accept")?;
@@ -47,15 +61,16 @@ pub(crate) async fn accept(listener: &TcpListener) -> anyhow::Result<TcpStream> 
 }
 
 async fn connection(io: impl hyper::rt::Read + hyper::rt::Write + Unpin) {
-    let body = Bytes::from(vec![b'x'; 1024]);
-    let served = http1::Builder::new().serve_connection(io, service_fn(|request| answer(request, body.clone())));
-    if let Err(error) = served.await {
-        eprintln!("origin: {error}");
-    }
+    let piece = Bytes::from(vec![b'x'; PIECE]);
+    // A client that hangs up ends a measurement, nothing more.
+    let _ended = http1::Builder::new().serve_connection(io, service_fn(|request| answer(request, piece.clone()))).await;
 }
 
-async fn answer(request: Request<Incoming>, kibibyte: Bytes) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, piece: Bytes) -> Result<Response<Either<Full<Bytes>, Stream>>, Infallible> {
     let exchange = request.uri().path() == "/" && request.method() == hyper::Method::POST;
+    if request.uri().path() == "/stream" && request.method() == hyper::Method::GET {
+        return Ok(Response::new(Either::Right(Stream { piece, left: stage::STREAM })));
+    }
     let mut body = request.into_body();
     let mut received = 0;
     while let Some(Ok(frame)) = body.frame().await {
@@ -63,8 +78,33 @@ async fn answer(request: Request<Incoming>, kibibyte: Bytes) -> Result<Response<
     }
     let answer = match (exchange, received) {
         (true, _) => Bytes::from(stage::SESSION),
-        (false, 0) => kibibyte,
+        (false, 0) => piece.slice(..1024),
         (false, received) => Bytes::from(received.to_string()),
     };
-    Ok(Response::new(Full::new(answer)))
+    Ok(Response::new(Either::Left(Full::new(answer))))
+}
+
+/// The same piece, again and again.
+struct Stream {
+    piece: Bytes,
+    left: u64,
+}
+
+impl Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let now = usize::try_from(self.left).map_or(PIECE, |left| left.min(PIECE));
+        self.left -= now as u64;
+        Poll::Ready((now > 0).then(|| Ok(Frame::data(self.piece.slice(..now)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
 }

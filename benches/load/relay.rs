@@ -3,27 +3,25 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::{origin, stage};
+use crate::origin::{accept, say};
+use crate::stage;
 
 /// What one TLS record holds; larger buffers gained nothing.
 const BUFFER: usize = 64 * 1024;
 
-/// Serves until the process is ended. Takes the origin's TLS port as its second argument, prints its own.
-pub(crate) async fn serve() -> anyhow::Result<()> {
-    let origin: u16 = std::env::args().nth(2).context("relay needs the origin's port")?.parse()?;
-    let trusted = PathBuf::from(std::env::args().nth(3).context("relay needs the origin's root")?);
+/// Serves until the process is ended. Takes the origin's TLS port and its root, says its own.
+pub(crate) async fn serve(origin: u16, trusted: PathBuf) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("{}", listener.local_addr()?.port());
     let acceptor = TlsAcceptor::from(stage::server_tls(&stage::own_root()?)?);
     let connector = TlsConnector::from(stage::client_tls(&trusted)?);
+    say(&[&listener])?;
     loop {
-        let stream = origin::accept(&listener).await?;
+        let stream = accept(&listener).await?;
         let (acceptor, connector) = (acceptor.clone(), connector.clone());
         tokio::spawn(async move {
             if let Err(error) = relay(stream, origin, acceptor, connector).await {

@@ -18,12 +18,18 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 /// The host that programs call.
 pub(crate) const HOST: &str = "bench.s3.us-east-1.amazonaws.com";
 
+/// Where our proxy listens.
+pub(crate) const PROXY: u16 = 18193;
+
 /// Where the endpoint map finds the origin: a name, because certificates are for names.
 const ORIGIN: &str = "localhost";
 
 const ISSUER: &str = "https://cluster.bench";
 const AUDIENCE: &str = "countersign";
 const KEY_ID: &str = "bench";
+
+/// A session token of the usual size.
+pub(crate) const TOKEN: &str = include_str!("token.txt");
 
 /// What the token service answers: a session of the usual size, good until the bench is long over.
 pub(crate) const SESSION: &str = concat!(
@@ -32,10 +38,8 @@ pub(crate) const SESSION: &str = concat!(
     "<Audience>sts.amazonaws.com</Audience><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/bench/load</Arn>",
     "<AssumedRoleId>AROAEXAMPLEEXAMPLEEX:load</AssumedRoleId></AssumedRoleUser><Credentials>",
     "<AccessKeyId>ASIAEXAMPLEEXAMPLEEX</AccessKeyId><SecretAccessKey>wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY</SecretAccessKey>",
-    "<SessionToken>IQoJb3JpZ2luX2VjEExampleSessionTokenOfTheUsualSizeIQoJb3JpZ2luX2VjEExampleSessionTokenOfTheUsualSize",
-    "IQoJb3JpZ2luX2VjEExampleSessionTokenOfTheUsualSizeIQoJb3JpZ2luX2VjEExampleSessionTokenOfTheUsualSizeIQoJb3JpZ2luX2Vj",
-    "IQoJb3JpZ2luX2VjEExampleSessionTokenOfTheUsualSizeIQoJb3JpZ2luX2VjEExampleSessionTokenOfTheUsualSizeIQoJb3JpZ2luX2Vj",
-    "IQoJb3JpZ2luX2VjEExampleSessionTokenOfTheUsualSizeIQoJb3JpZ2luX2VjEExampleSessionTokenOfTheUsualSizeIQoJb3JpZ2luX2Vj",
+    "<SessionToken>",
+    include_str!("token.txt"),
     "</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials><Provider>bench</Provider>",
     "</AssumeRoleWithWebIdentityResult><ResponseMetadata><RequestId>00000000-0000-0000-0000-000000000000</RequestId>",
     "</ResponseMetadata></AssumeRoleWithWebIdentityResponse>"
@@ -53,7 +57,7 @@ pub(crate) fn own_root() -> anyhow::Result<PathBuf> {
 
 /// TLS for a server of the bench, by a root of its own whose certificate is left in `root`.
 pub(crate) fn server_tls(root: &Path) -> anyhow::Result<Arc<ServerConfig>> {
-    let hosts = [HOST, ORIGIN].into_iter().map(Host::parse).collect::<Result<Vec<_>, _>>()?;
+    let hosts = ["amazonaws.com", ORIGIN].into_iter().map(Host::parse).collect::<Result<Vec<_>, _>>()?;
     let authority = Root::generate(&Scope::of(hosts)?, now(), SignedDuration::from_hours(24))?;
     std::fs::write(root, authority.pem()).with_context(|| format!("cannot write {}", root.display()))?;
     let leaves = Leaves::new(Mint::new(authority)?, Arc::new(now));
@@ -98,7 +102,7 @@ pub(crate) fn pod_token(jwks: &Path, token: &Path) -> anyhow::Result<()> {
 }
 
 /// A config for the real binary: every AWS host is the origin, but for the token service, which it answers in clear.
-pub(crate) fn config(folder: &Path, origin: u16, clear: u16, origin_root: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn config(folder: &Path, (origin, clear): (u16, u16), origin_root: &Path) -> anyhow::Result<PathBuf> {
     let path = folder.join("countersign.yaml");
     let text = format!(
         "version: 1\nrealm: bench\n\
@@ -106,7 +110,7 @@ pub(crate) fn config(folder: &Path, origin: u16, clear: u16, origin_root: &Path)
          targets:\n  bench:\n    kind: aws\n    role: arn:aws:iam::123456789012:role/bench\n    region: us-east-1\n    default: true\n\
          grants:\n  - name: load\n    from: load\n    to: bench\n    allow: [\"*\"]\n\
          endpoints:\n  sts.us-east-1.amazonaws.com: http://127.0.0.1:{clear}\n  \"*.amazonaws.com\": https://{ORIGIN}:{origin}\n\
-         proxy:\n  listen: 127.0.0.1:0\n  directory: proxy\n  token_file: token\n  upstream:\n    ca_file: {}\n\
+         proxy:\n  listen: 127.0.0.1:{PROXY}\n  directory: proxy\n  token_file: token\n  upstream:\n    ca_file: {}\n\
          broker:\n  store: broker.db\n  issuer: http://127.0.0.1:1\n  listen: 127.0.0.1:0\n",
         origin_root.display()
     );
@@ -114,36 +118,109 @@ pub(crate) fn config(folder: &Path, origin: u16, clear: u16, origin_root: &Path)
     Ok(path)
 }
 
-/// A request head as it is written; `extra` are further header lines.
-pub(crate) fn request(method: &str, length: Option<u64>, extra: &str) -> Vec<u8> {
-    let length = length.map(|length| format!("Content-Length: {length}\r\n")).unwrap_or_default();
-    format!("{method} /object HTTP/1.1\r\nHost: {HOST}\r\n{length}{extra}\r\n").into_bytes()
+/// What a request says of its body if its signature leaves it out, as SDKs do with streams over TLS.
+pub(crate) const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
+/// The same, if every chunk of it is signed.
+pub(crate) const CHUNKS: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+
+/// Bytes of the long bodies.
+pub(crate) const STREAM: u64 = 256 << 20;
+
+/// Bytes of the body that is sent in signed chunks, four times for one [`STREAM`].
+pub(crate) const CHUNKED: usize = 64 << 20;
+
+const REGION: &str = "us-east-1";
+
+/// The time as SigV4 has it.
+pub(crate) fn date() -> String {
+    now().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// The same, signed with a placeholder, the payload unsigned, as SDKs send streams over TLS. Written out here for the
-/// one request that the bench sends, so that what is measured does not depend on what measures.
-pub(crate) fn signed_request(method: &str, length: Option<u64>, (id, secret): (&str, &str)) -> Vec<u8> {
-    let date = now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let (day, payload, names) = (&date[..8], "UNSIGNED-PAYLOAD", "host;x-amz-content-sha256;x-amz-date");
-    let scope = format!("{day}/us-east-1/s3/aws4_request");
-    let headers = format!("host:{HOST}\nx-amz-content-sha256:{payload}\nx-amz-date:{date}\n");
-    let canonical = format!("{method}\n/object\n\n{headers}\n{names}\n{payload}");
-    let to_sign = format!(
-        "AWS4-HMAC-SHA256\n{date}\n{scope}\n{}",
-        hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref())
-    );
+/// The signing key of a secret for S3, on the day of `date`.
+pub(crate) fn signing_key(secret: &str, date: &str) -> hmac::Key {
     let mac = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
-    let mut key = mac(format!("AWS4{secret}").as_bytes(), day);
-    for part in ["us-east-1", "s3", "aws4_request"] {
+    let mut key = mac(format!("AWS4{secret}").as_bytes(), &date[..8]);
+    for part in [REGION, "s3", "aws4_request"] {
         key = mac(key.as_ref(), part);
     }
-    let signature = hex(mac(key.as_ref(), &to_sign).as_ref());
-    let authorization =
-        format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}");
-    let extra = format!("x-amz-content-sha256: {payload}\r\nx-amz-date: {date}\r\nauthorization: {authorization}\r\n");
-    request(method, length, &extra)
+    hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// A request before it is signed. Written out here for the few that the bench sends, so that what is measured does not
+/// depend on what measures.
+pub(crate) struct Unsigned<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) date: &'a str,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) payload: &'a str,
+    /// How long a chunked body is without its chunks' frames.
+    pub(crate) decoded: Option<usize>,
+}
+
+impl Unsigned<'_> {
+    /// Writes the header lines that a signature adds, and gives the signature.
+    pub(crate) fn sign(&self, (id, key): (&str, &hmac::Key), out: &mut Vec<u8>) -> String {
+        let Self { method, path, host, date, token, payload, decoded } = self;
+        let (token_line, token_name) = match token {
+            Some(token) => (format!("x-amz-security-token:{token}\n"), ";x-amz-security-token"),
+            None => (String::new(), ""),
+        };
+        let (decoded_line, decoded_name) = match decoded {
+            Some(length) => (format!("x-amz-decoded-content-length:{length}\n"), ";x-amz-decoded-content-length"),
+            None => (String::new(), ""),
+        };
+        let names = format!("host;x-amz-content-sha256;x-amz-date{decoded_name}{token_name}");
+        let canonical = format!(
+            "{method}\n{path}\n\nhost:{host}\nx-amz-content-sha256:{payload}\nx-amz-date:{date}\n{decoded_line}{token_line}\n{names}\n{payload}"
+        );
+        let scope = scope(date);
+        let hash = hex::encode(digest::digest(&digest::SHA256, canonical.as_bytes()));
+        let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hash}");
+        let signature = hex::encode(hmac::sign(key, to_sign.as_bytes()));
+        if let Some(token) = token {
+            out.extend_from_slice(b"x-amz-security-token: ");
+            out.extend_from_slice(token.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        let authorization = format!(
+            "x-amz-date: {date}\r\nauthorization: AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}\r\n"
+        );
+        out.extend_from_slice(authorization.as_bytes());
+        signature
+    }
+}
+
+fn scope(date: &str) -> String {
+    format!("{}/{REGION}/s3/aws4_request", &date[..8])
+}
+
+/// A body of `total` bytes in signed chunks, as the older SDKs of Java and Go send it: the chain begins at the head's
+/// signature.
+pub(crate) fn signed_chunks(total: usize, chunk: usize, (date, key, seed): (&str, &hmac::Key, &str)) -> Vec<u8> {
+    let (content, scope) = (vec![b'x'; chunk], scope(date));
+    let empty = hex::encode(digest::digest(&digest::SHA256, b""));
+    let (mut body, mut before, mut left) = (Vec::with_capacity(framed_length(total, chunk)), seed.to_owned(), total);
+    loop {
+        let piece = &content[..chunk.min(left)];
+        let hash = hex::encode(digest::digest(&digest::SHA256, piece));
+        let to_sign = format!("AWS4-HMAC-SHA256-PAYLOAD\n{date}\n{scope}\n{before}\n{empty}\n{hash}");
+        before = hex::encode(hmac::sign(key, to_sign.as_bytes()));
+        body.extend_from_slice(format!("{:x};chunk-signature={before}\r\n", piece.len()).as_bytes());
+        body.extend_from_slice(piece);
+        body.extend_from_slice(b"\r\n");
+        if piece.is_empty() {
+            return body;
+        }
+        left -= piece.len();
+    }
+}
+
+/// How long such a body is.
+pub(crate) fn framed_length(total: usize, chunk: usize) -> usize {
+    let frame = |length: usize| format!("{length:x}").len() + ";chunk-signature=".len() + 64 + 2 + length + 2;
+    let rest = if total.is_multiple_of(chunk) { 0 } else { frame(total % chunk) };
+    total / chunk * frame(chunk) + rest + frame(0)
 }

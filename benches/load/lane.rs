@@ -1,0 +1,108 @@
+//! One way to the origin, and how requests are written there.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use aws_lc_rs::hmac;
+use tokio_rustls::TlsConnector;
+
+use crate::client::Route;
+use crate::server::Server;
+use crate::stage::{self, CHUNKS, STREAM, UNSIGNED, Unsigned};
+
+/// What a lane's requests are signed with.
+pub(crate) struct Placeholder {
+    id: String,
+    key: hmac::Key,
+    date: String,
+}
+
+/// A lane.
+pub(crate) struct Lane {
+    pub(crate) name: String,
+    pub(crate) route: Route,
+    /// What is measured; the direct way has nothing.
+    pub(crate) server: Option<Server>,
+    /// Where the lane is not direct, its client signs if it is ours.
+    pub(crate) placeholder: Option<Placeholder>,
+    /// Whether any host may be asked for.
+    pub(crate) takes_any_host: bool,
+}
+
+impl Placeholder {
+    pub(crate) fn new(id: &str, secret: &str) -> Self {
+        let date = stage::date();
+        Self { id: id.to_owned(), key: stage::signing_key(secret, &date), date }
+    }
+}
+
+impl Lane {
+    /// The origin itself.
+    pub(crate) fn direct(port: u16, root: &Path) -> anyhow::Result<Self> {
+        let route = Route { address: ([127, 0, 0, 1], port).into(), tunnel: false, tls: connector(root)? };
+        Ok(Self { name: "direct".into(), route, server: None, placeholder: None, takes_any_host: true })
+    }
+
+    /// Through a server, with or without asking it for a tunnel.
+    pub(crate) fn through(name: &str, (server, tunnel): (Server, bool), root: &Path) -> anyhow::Result<Self> {
+        let address = ([127, 0, 0, 1], *server.ports.first().context("a port")?).into();
+        let route = Route { address, tunnel, tls: connector(root)? };
+        Ok(Self { name: name.into(), route, server: Some(server), placeholder: None, takes_any_host: tunnel })
+    }
+
+    /// Its client signs.
+    pub(crate) fn signed(self, placeholder: Placeholder) -> Self {
+        Self { placeholder: Some(placeholder), ..self }
+    }
+
+    /// `GET` of a kibibyte.
+    pub(crate) fn get(&self, host: &str) -> Vec<u8> {
+        self.request("GET", (host, "/object"), (UNSIGNED, None)).0
+    }
+
+    /// `GET` of [`STREAM`] bytes.
+    pub(crate) fn get_stream(&self) -> Vec<u8> {
+        self.request("GET", (stage::HOST, "/stream"), (UNSIGNED, None)).0
+    }
+
+    /// The head of a `PUT` of [`STREAM`] bytes.
+    pub(crate) fn put_stream(&self) -> Vec<u8> {
+        self.request("PUT", (stage::HOST, "/stream"), (UNSIGNED, Some(STREAM))).0
+    }
+
+    /// A `PUT` of `total` bytes in signed chunks: head and body. `None` if the lane's client does not sign.
+    pub(crate) fn put_chunks(&self, total: usize, chunk: usize) -> Option<(Vec<u8>, Vec<u8>)> {
+        let placeholder = self.placeholder.as_ref()?;
+        let length = stage::framed_length(total, chunk) as u64;
+        let (head, seed) = self.request("PUT", (stage::HOST, "/chunks"), (CHUNKS, Some(length)));
+        let body = stage::signed_chunks(total, chunk, (&placeholder.date, &placeholder.key, &seed));
+        Some((head, body))
+    }
+
+    /// A head, and its signature.
+    fn request(&self, method: &str, (host, path): (&str, &str), body: (&str, Option<u64>)) -> (Vec<u8>, String) {
+        let (payload, length) = body;
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nx-amz-content-sha256: {payload}\r\n");
+        if let Some(length) = length {
+            head.push_str(&format!("Content-Length: {length}\r\n"));
+        }
+        if payload == CHUNKS {
+            head.push_str(&format!(
+                "Content-Encoding: aws-chunked\r\nx-amz-decoded-content-length: {}\r\n",
+                stage::CHUNKED
+            ));
+        }
+        let mut head = head.into_bytes();
+        let mut signature = String::new();
+        if let Some(Placeholder { id, key, date }) = &self.placeholder {
+            let decoded = (payload == CHUNKS).then_some(stage::CHUNKED);
+            signature = Unsigned { method, path, host, date, token: None, payload, decoded }.sign((id, key), &mut head);
+        }
+        head.extend_from_slice(b"\r\n");
+        (head, signature)
+    }
+}
+
+fn connector(root: &Path) -> anyhow::Result<TlsConnector> {
+    Ok(TlsConnector::from(stage::client_tls(root)?))
+}
