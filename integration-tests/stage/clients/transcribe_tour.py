@@ -25,7 +25,7 @@ async def main():
     """Speaks and listens in turn."""
     client = TranscribeStreamingClient(region=os.environ["AWS_DEFAULT_REGION"])
     trust = io.TlsContextOptions()
-    trust.override_default_trust_store_from_path(None, os.environ["AWS_CA_BUNDLE"])
+    trust.override_default_trust_store_from_path(None, os.environ["SSL_CERT_FILE"])
     client._session_manager._tls_ctx = io.ClientTlsContext(trust)
     client._session_manager.HTTP_CONNECTION_CLS = Proxied
     stream = await client.start_stream_transcription(language_code="en-US", media_sample_rate_hz=16000, media_encoding="pcm")
