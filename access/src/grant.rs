@@ -98,6 +98,17 @@ impl Grant {
         Err(nearest)
     }
 
+    /// Whether a rule that allows what a call does names its action in full.
+    pub(crate) fn names(&self, call: &Call, target: &Target) -> bool {
+        let Some(deed) = call.deeds().next() else { return false };
+        let resource = deed.resource.map(|resource| target.settled(resource));
+        let settled = Deed { resource: resource.as_deref(), ..deed };
+        let is_name = |rule: &Rule| {
+            deed.action.is_some_and(|action| rule.actions.iter().any(|name| name.as_str().eq_ignore_ascii_case(action)))
+        };
+        self.allow.iter().any(|rule| is_name(rule) && rule.fit(call, settled) == Fit::Whole)
+    }
+
     /// The first rule that denies a call.
     pub(crate) fn denies(&self, call: &Call, target: &Target) -> Option<usize> {
         self.deny.iter().position(|rule| {

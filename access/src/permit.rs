@@ -77,6 +77,11 @@ impl Permit {
         Asked { caller, target, grant, denying: &self.denying }.covers(call, context)
     }
 
+    /// Whether the grant allows a call by the name of its action, and not by a pattern that covers it among others.
+    pub fn names(&self, call: &Call) -> bool {
+        self.grant.names(call, &self.target)
+    }
+
     /// How long a session at the cloud may be: what grant or target say, and no condition forbids.
     pub fn session(&self) -> SignedDuration {
         let wanted = self.grant.session.unwrap_or(self.target.session);

@@ -23,6 +23,10 @@ pub struct Record {
     pub target: Option<TargetName>,
     /// The role that it was countersigned as.
     pub role: Option<String>,
+    /// The temporary identity that it was countersigned as, where that was not the role itself but one that the cloud
+    /// gave to an earlier call: `arn:aws:sts::123456789012:assumed-role/reports/nightly`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived: Option<String>,
     /// The grant that covered it.
     pub grant: Option<GrantName>,
     /// The lease that it was countersigned with.

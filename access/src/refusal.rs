@@ -42,6 +42,10 @@ pub enum RefusalCode {
     PlaceholderInvalid,
     /// A placeholder was on its way to somewhere that it does not stand for.
     PlaceholderAstray,
+    /// A placeholder that stood for temporary credentials, and does so no more.
+    PlaceholderExpired,
+    /// The answer would hold a credential that nothing can stand for.
+    CredentialWithheld,
     /// The request contradicts itself or HTTP.
     RequestMalformed,
     /// A limit was passed.
@@ -115,7 +119,7 @@ impl Refusal {
 
 impl RefusalCode {
     /// All of them, in the order of their definition.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::EvidenceMissing,
         Self::EvidenceInvalid,
         Self::EvidenceExpired,
@@ -125,6 +129,8 @@ impl RefusalCode {
         Self::PlaceholderUnknown,
         Self::PlaceholderInvalid,
         Self::PlaceholderAstray,
+        Self::PlaceholderExpired,
+        Self::CredentialWithheld,
         Self::RequestMalformed,
         Self::RequestTooLarge,
         Self::EgressDenied,
@@ -152,6 +158,8 @@ impl RefusalCode {
             Self::PlaceholderUnknown => "placeholder-unknown",
             Self::PlaceholderInvalid => "placeholder-invalid",
             Self::PlaceholderAstray => "placeholder-astray",
+            Self::PlaceholderExpired => "placeholder-expired",
+            Self::CredentialWithheld => "credential-withheld",
             Self::RequestMalformed => "request-malformed",
             Self::RequestTooLarge => "request-too-large",
             Self::EgressDenied => "egress-denied",
@@ -174,6 +182,7 @@ impl RefusalCode {
             Self::PlaceholderUnknown
             | Self::PlaceholderInvalid
             | Self::PlaceholderAstray
+            | Self::PlaceholderExpired
             | Self::RequestMalformed
             | Self::RequestTooLarge
             | Self::ProxyAuthentication
@@ -184,6 +193,7 @@ impl RefusalCode {
             | Self::SourceUnmatched
             | Self::NotGranted
             | Self::ConditionUnmet
+            | Self::CredentialWithheld
             | Self::ExchangeRefused
             | Self::EgressDenied
             | Self::InterceptionRejected
@@ -213,6 +223,8 @@ impl RefusalCode {
             | Self::PlaceholderUnknown
             | Self::PlaceholderInvalid
             | Self::PlaceholderAstray
+            | Self::PlaceholderExpired
+            | Self::CredentialWithheld
             | Self::RequestMalformed
             | Self::RequestTooLarge
             | Self::NotSupported

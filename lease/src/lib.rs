@@ -1,6 +1,7 @@
 //! Asking for, remembering and giving up temporary credentials.
 //!
-//! [`Lessor`] is the seam between whoever countersigns and whoever lends; [`Leases`] remembers what was lent.
+//! [`Lessor`] is the seam between whoever countersigns and whoever lends; [`Leases`] remembers what was lent, and
+//! [`DerivedCredentials`] what a cloud gave to calls that were made with it.
 
 mod book;
 mod lessor;
@@ -8,6 +9,9 @@ mod lessor;
 mod leases;
 mod tally;
 
+mod derived;
+
+pub use derived::{AnothersCredential, Derived, DerivedCredentials, Owner};
 pub use leases::Leases;
 pub use lessor::{Ask, Lessor, ReportError};
 pub use tally::Tally;

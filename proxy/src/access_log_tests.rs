@@ -14,6 +14,7 @@ fn record(outcome: Outcome) -> Record {
         caller: Some("system:serviceaccount:shop:checkout".into()),
         target: Some(TargetName::new("receipts").unwrap()),
         role: Some("arn:aws:iam::123456789012:role/Receipts".into()),
+        derived: None,
         grant: None,
         lease: Some(LeaseId::new(uuid::Uuid::from_u128(2))),
         call: Some(Call {

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Clock;
+use access::{Clock, TargetName};
 use arc_swap::ArcSwapOption;
 use ca::ServerTls;
 use config::{Endpoints, Limits, Settings};
 use jiff::SignedDuration;
-use lease::Leases;
+use lease::{DerivedCredentials, Leases};
 use serve::{Shutdown, Wanted};
 
 use crate::classify::Classifier;
@@ -22,6 +22,7 @@ use crate::identify::TokenFile;
 use crate::ids::RequestIds;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::program::default_target;
 use crate::rates::Limiter;
 use crate::record::Entry;
 use crate::reporter::Reporter;
@@ -43,6 +44,9 @@ pub(crate) struct App<L> {
     pub(crate) classifier: Classifier,
     pub(crate) identity: Arc<TokenFile>,
     pub(crate) leases: Arc<Leases<L>>,
+    pub(crate) derived: Arc<DerivedCredentials>,
+    /// What calls are judged by that are made with credentials which a program has got without a placeholder.
+    pub(crate) default_target: Option<TargetName>,
     pub(crate) upstreams: Upstreams,
     pub(crate) skews: Arc<Skews>,
     pub(crate) distrust: Arc<Distrust>,
@@ -124,6 +128,8 @@ impl<L> App<L> {
                 Arc::new(TokenFile::new(ours.token_file.clone()))
             },
             leases: self.leases.clone(),
+            derived: self.derived.clone(),
+            default_target: default_target(settings).cloned(),
             upstreams: self.upstreams.through(dialer),
             skews: self.skews.clone(),
             distrust: self.distrust.clone(),

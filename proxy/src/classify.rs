@@ -1,17 +1,18 @@
 //! What a request is: a call to countersign, something to pass on as it is, or something to refuse.
 
-use access::{Call, Refusal, RefusalCode, TargetName};
+use access::{Call, Refusal, RefusalCode, Secret, TargetName};
 use cloud::aws::claim::Claim;
 use cloud::aws::cluster::{self, BadBearer};
 use cloud::aws::credentialing::BadProof;
 use cloud::aws::key::{AccessKey, SigningKeys};
-use cloud::aws::placeholder::{Placeholder, Placeholders};
+use cloud::aws::placeholder::{Mentioned, Placeholders};
 use cloud::aws::recognise::{BodyReading, Head, Recognised, Unrecognised, recognise};
 use cloud::aws::v2::BadV2;
 use cloud::aws::verify::{Check, VerifyError};
 use http::request::Parts;
 
 use crate::skews::Moment;
+use crate::standing::{self, Standing};
 
 /// What a request is.
 #[derive(Debug)]
@@ -20,10 +21,18 @@ pub(crate) enum Class {
     Placeheld(Box<Placeheld>),
     /// Its bearer is a request that is signed with a placeholder of ours.
     Bearing(Box<Bearing>),
-    /// It carries no credential of ours, nor needs one from us. The call, where the wire tells it, is for the record.
-    Unsigned(Option<Box<Call>>),
+    /// It carries no credential of ours, nor needs one from us. The call is here where the wire tells it.
+    Unsigned(Option<Box<Unsigned>>),
     /// No cloud's business at all.
     Elsewhere,
+}
+
+/// A call that nobody signed, as far as the wire tells it.
+#[derive(Debug)]
+pub(crate) struct Unsigned {
+    pub(crate) call: Call,
+    /// What the body says of the call.
+    pub(crate) body: Option<BodyReading>,
 }
 
 /// A call that is to be countersigned.
@@ -31,7 +40,7 @@ pub(crate) enum Class {
 pub(crate) struct Placeheld {
     pub(crate) call: Call,
     /// What its placeholder stands for.
-    pub(crate) target: TargetName,
+    pub(crate) standing: Standing,
     /// How far its own signature is verified: wholly, or but for the body's hash.
     pub(crate) check: Check,
     /// What the body says of the call.
@@ -75,18 +84,25 @@ impl Classifier {
             }
         };
         let Recognised { call, credentialing, body, .. } = recognised;
-        let claim = match Claim::of(credentialing) {
-            Some(claim) => claim,
-            None => return self.unsigned(head, Some(call)),
+        let Some(claim) = Claim::of(credentialing) else {
+            return self.unsigned(head, Some(Unsigned { call, body }));
         };
-        let Some(placeholder) = self.placeholders.find(claim.access_key_id()) else {
+        let (secret, standing) = match standing::find(&self.placeholders, (claim.access_key_id(), claim.token()), head)
+        {
             // Somebody else's presigned URL admits to one request, and AWS hands such URLs out: layers of images, code
             // of functions, results of queries. It is the URL that is believed, and not its bearer.
-            return if claim.is_in_query() { self.unsigned(head, Some(call)) } else { Err(unknown()) };
+            Err(Refusal { code: RefusalCode::PlaceholderUnknown, .. }) if claim.is_in_query() => {
+                return self.unsigned(head, Some(Unsigned { call, body }));
+            }
+            found => found?,
         };
-        let check = self.verify(head, &claim, placeholder, now)?;
-        let target = placeholder.target.clone();
-        Ok(Class::Placeheld(Box::new(Placeheld { call, target, check, body })))
+        let check = self.verify(head, &claim, &secret, now)?;
+        Ok(Class::Placeheld(Box::new(Placeheld { call, standing, check, body })))
+    }
+
+    /// All placeholders.
+    pub(crate) const fn placeholders(&self) -> &Placeholders {
+        &self.placeholders
     }
 
     /// Reads the head of a request to the API server of an EKS cluster. A bearer of its own kind proves who calls, and
@@ -116,8 +132,13 @@ impl Classifier {
 
     /// Refuses a request that carries a placeholder to where none is exchanged: whoever got it could come back with it.
     pub(crate) fn refuse_astray(&self, head: &Parts) -> Result<(), Refusal> {
-        let Some(placeholder) = self.placeholders.mentioned_in_head(head) else { return Ok(()) };
-        let message = format!("a placeholder for target {:?} was on its way to another host", placeholder.target);
+        let message = match self.placeholders.mentioned_in_head(head) {
+            None => return Ok(()),
+            Some(Mentioned::Target(target)) => {
+                format!("a placeholder for target {target:?} was on its way to another host")
+            }
+            Some(Mentioned::Derived) => "a placeholder for temporary keys was on its way to another host".to_owned(),
+        };
         Err(Refusal::new(RefusalCode::PlaceholderAstray, message).help(
             "placeholders stand for credentials at their own cloud only; if this host is one, name it in `endpoints`, and an EKS cluster in `eks_clusters`",
         ))
@@ -128,19 +149,13 @@ impl Classifier {
         self.placeholders.mentioned_in(bytes).is_some()
     }
 
-    fn unsigned(&self, head: &Parts, call: Option<Call>) -> Result<Class, Refusal> {
+    fn unsigned(&self, head: &Parts, unsigned: Option<Unsigned>) -> Result<Class, Refusal> {
         self.refuse_astray(head)?;
-        Ok(Class::Unsigned(call.map(Box::new)))
+        Ok(Class::Unsigned(unsigned.map(Box::new)))
     }
 
-    fn verify(
-        &self,
-        head: &Parts,
-        claim: &Claim<'_>,
-        placeholder: &Placeholder,
-        now: Moment,
-    ) -> Result<Check, Refusal> {
-        let access_key = AccessKey { id: &placeholder.access_key_id, secret: &placeholder.secret_access_key };
+    fn verify(&self, head: &Parts, claim: &Claim<'_>, secret: &Secret<String>, now: Moment) -> Result<Check, Refusal> {
+        let access_key = AccessKey { id: claim.access_key_id(), secret };
         let with = (access_key, &self.keys);
         // A program that has corrected its clock by the destination's signs by that one.
         let checked = match claim.check(head, with, now.ours) {
@@ -168,9 +183,4 @@ pub(crate) fn unverified(error: &VerifyError) -> Refusal {
         | VerifyError::Mismatch => RefusalCode::PlaceholderInvalid,
     };
     Refusal::new(code, error.to_string())
-}
-
-fn unknown() -> Refusal {
-    Refusal::new(RefusalCode::PlaceholderUnknown, "the request is signed with an access key that is no placeholder of this proxy")
-        .help("take the keys from `aws/credentials` or `program.env` in the proxy's directory, and unset other AWS_* credentials")
 }

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use access::{Clock, Target, TargetName};
+use access::{Clock, Target};
 use ca::{Bundle, Leaves, Mint, Root, ServerTls};
 use config::{ProxySettings, Settings};
 use rustls::pki_types::CertificateDer;
@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use crate::app::{App, Latest, Renewed, span};
 use crate::classify::Classifier;
 use crate::egress::Egress;
-use crate::program::{Inherited, Offer, Programs};
+use crate::program::{Inherited, Offer, Programs, default_target};
 use crate::protocol::Protocol;
 use crate::proxy::BindError;
 use crate::shared::Shared;
@@ -39,7 +39,7 @@ impl Place {
             directory: &settings.proxy.directory,
             address: self.address,
             targets: &targets,
-            default_target: default_target(&settings.proxy, &targets),
+            default_target: default_target(settings),
             inherited: self.inherited,
         };
         let system = Bundle::system().map_err(BindError::Roots)?;
@@ -82,15 +82,6 @@ pub(crate) fn inbound(root: Root, clock: &Clock) -> Result<ServerTls, BindError>
     let clock = clock.clone();
     let leaves = Leaves::new(mint, Arc::new(move || clock.now()));
     ServerTls::new(Arc::new(leaves), &ALPN).map_err(BindError::Inbound)
-}
-
-/// The target that was named, or the only one.
-fn default_target<'a>(settings: &'a ProxySettings, targets: &[&'a Target]) -> Option<&'a TargetName> {
-    match (&settings.default_target, targets) {
-        (Some(named), _) => Some(named),
-        (None, [only]) => Some(&only.name),
-        (None, _) => None,
-    }
 }
 
 /// Changes a running proxy. It does not keep it alive.

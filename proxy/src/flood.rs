@@ -91,6 +91,7 @@ mod tests {
             caller: caller.map(str::to_owned),
             target: None,
             role: None,
+            derived: None,
             grant: None,
             lease: None,
             call: None,

@@ -53,12 +53,14 @@ mod pipeline;
 
 mod aim;
 mod classify;
+mod derive;
 mod expect;
 mod holding;
 mod identify;
 mod interim;
 mod sign;
 mod skews;
+mod standing;
 
 mod answer;
 mod body;

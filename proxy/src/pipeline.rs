@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use access::{Call, Credential, Lease, Refusal, RefusalCode, TargetName};
 use cloud::aws::cluster;
 use cloud::aws::recognise::refine_with_body;
+use cloud::aws::vending::{vends, vends_unsigned};
 use http::header::{ALT_SVC, AUTHORIZATION, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, response};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use lease::{Ask, Lessor};
+use lease::{Ask, Derived, Lessor};
 
 use crate::ahead::Ahead;
 use crate::aim::{Aim, Kind};
@@ -24,8 +25,9 @@ use crate::answer::{AnswerBody, relay};
 use crate::app::App;
 use crate::arriving::Arriving;
 use crate::body::{RequestBody, Upload};
-use crate::classify::{Bearing, Class, Placeheld};
+use crate::classify::{Bearing, Class, Placeheld, Unsigned};
 use crate::client::Client;
+use crate::derive::{self, Expected, take_keys};
 use crate::echo::{Echo, Stead};
 use crate::expect::{self, Gate};
 use crate::form::refuse_signed_form;
@@ -36,8 +38,9 @@ use crate::protocol::Protocol;
 use crate::record::Entry;
 use crate::refuse::{Dialect, with_causes};
 use crate::shared;
-use crate::sign::{By, Hold, prove, prove_bodiless, sign};
+use crate::sign::{By, Hold, credential, prove, prove_bodiless, sign};
 use crate::skews::Moment;
+use crate::standing::Standing;
 use crate::switched::{self, Switched};
 use crate::trouble::{self, Stop};
 use crate::upstream::{Answered, Carrier, Line, Slot};
@@ -154,22 +157,20 @@ impl<L: Lessor> Conversation<L> {
         let (mut head, mut body) = (head, body);
         let now = app.skews.at(&aim.origin, app.clock.now());
         let with = (now, &errand.client);
-        let (mut request, echo) = match self.classify(&head, aim, now)? {
-            Class::Placeheld(call) => {
-                let (request, echo) = self.countersign((head, body), *call, with, entry).await?;
-                (request, Some(echo))
-            }
-            Class::Bearing(bearing) => (self.bear((head, body), *bearing, with, entry).await?, None),
-            Class::Unsigned(call) => {
-                refuse_signed_form(&app.classifier, (&mut head, &mut body), call.as_deref()).await?;
-                if let Some(call) = call {
-                    entry.call(*call);
+        let Outbound { mut request, echo, expected } = match self.classify(&head, aim, now)? {
+            Class::Placeheld(call) => self.countersign((head, body), *call, with, entry).await?,
+            Class::Bearing(bearing) => self.bear((head, body), *bearing, with, entry).await?,
+            Class::Unsigned(unsigned) => {
+                let call = unsigned.as_ref().map(|unsigned| &unsigned.call);
+                refuse_signed_form(&app.classifier, (&mut head, &mut body), call).await?;
+                match unsigned {
+                    Some(unsigned) => self.pass_call_on((head, body), *unsigned, entry).await?,
+                    None => pass_on(head, body.streamed()),
                 }
-                (pass_on(head, body), None)
             }
             Class::Elsewhere => {
                 entry.only_counted();
-                (pass_on(head, body), None)
+                pass_on(head, body.streamed())
             }
         };
         if self.slot.protocol() == Protocol::Http1 {
@@ -192,6 +193,10 @@ impl<L: Lessor> Conversation<L> {
             let refusal =
                 Refusal::new(RefusalCode::UpstreamUnavailable, "the destination changed the protocol unasked");
             return Err(Stop::Broken(refusal));
+        }
+        if let Some(expected) = expected.filter(|_| answered.response.status().is_success()) {
+            let books = (app.classifier.placeholders(), &*app.derived);
+            take_keys(&mut answered, &expected, books, app.clock.now()).await?;
         }
         if aim.kind != Kind::Elsewhere {
             // Past us, over HTTP/3 perhaps, the service would see a placeholder (RFC 7838 §3).
@@ -219,10 +224,10 @@ impl<L: Lessor> Conversation<L> {
         placeheld: Placeheld,
         (now, client): (Moment, &Client),
         entry: &mut Entry,
-    ) -> Result<(Request<RequestBody>, Echo), Stop> {
+    ) -> Result<Outbound, Stop> {
         let app = &*self.app;
-        let Placeheld { call, target, check, body: said } = placeheld;
-        entry.target(target.clone());
+        let Placeheld { call, standing, check, body: said } = placeheld;
+        let (target, derived) = self.stands_for(standing, entry)?;
         app.limiter.admit_target(&target)?;
         let call = entry.call(call);
         let hold = Hold { room: &app.holding, body_decides: said.is_some() };
@@ -230,14 +235,62 @@ impl<L: Lessor> Conversation<L> {
         if let Some(said) = said {
             refine_with_body(call, said, proven.held().map_or(&[], |held| held));
         }
+        if let Some(derived) = &derived {
+            // What the wire names without an account lies in that of the role that was become, not in the target's.
+            call.settle(derived.account());
+        }
+        let vends = vends(call);
+        derive::refuse_hopeless(call, vends)?;
 
         let call = call.clone();
-        let lease = self.lease((target, call), client, entry).await?;
+        let lease = self.lease((target.clone(), call.clone()), client, entry).await?;
+        derive::refuse_unnamed(&call, vends, &lease)?;
+        let expected = Expected::of_signed(vends, &target, &lease);
 
         hop::strip_request(&mut head.headers);
-        let by = By { lease: &lease, keys: app.classifier.keys(), now: now.theirs };
+        if expected.is_some() {
+            Expected::announce(&mut head);
+        }
+        let by = By { lease: &lease, derived: derived.as_deref(), keys: app.classifier.keys(), now: now.theirs };
         let (body, echo) = sign(&mut head, proven, entry.called(), by)?.into_parts();
-        Ok((Request::from_parts(head, body), echo))
+        Ok(Outbound { request: Request::from_parts(head, body), echo: Some(echo), expected })
+    }
+
+    /// The target whose grants have to cover a call, and the credential that is not that target's own.
+    fn stands_for(&self, standing: Standing, entry: &mut Entry) -> Result<(TargetName, Option<Arc<Derived>>), Refusal> {
+        let (target, derived) = match standing {
+            Standing::Target(target) => (target, None),
+            Standing::Derived(id) => {
+                let derived = self.app.derived.find(&id, self.app.clock.now()).ok_or_else(derive::expired)?;
+                entry.derived(id, derived.clone());
+                (derived.target().clone(), Some(derived))
+            }
+        };
+        entry.target(target.clone());
+        Ok((target, derived))
+    }
+
+    /// A call that nobody signed goes on as it is. Its body is read where that may ask for keys.
+    async fn pass_call_on(
+        &self,
+        (mut head, body): (Parts, Upload),
+        Unsigned { call, body: said }: Unsigned,
+        entry: &mut Entry,
+    ) -> Result<Outbound, Stop> {
+        let call = entry.call(call);
+        let body = match said.filter(|_| vends_unsigned(&call.service)) {
+            Some(said) => {
+                let held = self.app.holding.whole(&mut head, body).await?;
+                refine_with_body(call, said, &held);
+                RequestBody::Held(Some(held))
+            }
+            None => body.streamed(),
+        };
+        let expected = Expected::of_unsigned(call, vends(call), self.app.default_target.as_ref())?;
+        if expected.is_some() {
+            Expected::announce(&mut head);
+        }
+        Ok(Outbound { expected, ..pass_on(head, body) })
     }
 
     /// The same for the request in a bearer; the request that carries the bearer stays as it is otherwise.
@@ -247,20 +300,21 @@ impl<L: Lessor> Conversation<L> {
         bearing: Bearing,
         (now, client): (Moment, &Client),
         entry: &mut Entry,
-    ) -> Result<Request<RequestBody>, Stop> {
-        let Bearing { mut request, placeheld: Placeheld { call, target, check, .. } } = bearing;
-        entry.target(target.clone());
+    ) -> Result<Outbound, Stop> {
+        let Bearing { mut request, placeheld: Placeheld { call, standing, check, .. } } = bearing;
+        let (target, derived) = self.stands_for(standing, entry)?;
         let call = entry.call(call).clone();
         let proven = prove_bodiless(check)?;
         let lease = self.lease((target, call), client, entry).await?;
-        let by = By { lease: &lease, keys: self.app.classifier.keys(), now: now.theirs };
+        let keys = self.app.classifier.keys();
+        let by = By { lease: &lease, derived: derived.as_deref(), keys, now: now.theirs };
         // Its body is none, and the cluster repeats nothing of a bearer.
         drop(sign(&mut request, proven, entry.called(), by)?);
         let bearer = cluster::seal(&request);
         let bearer = bearer.map_err(|error| Refusal::new(RefusalCode::ExchangeRefused, error.to_string()))?;
         hop::strip_request(&mut head.headers);
         head.headers.insert(AUTHORIZATION, bearer);
-        Ok(Request::from_parts(head, body.streamed()))
+        Ok(Outbound { request: Request::from_parts(head, body.streamed()), echo: None, expected: None })
     }
 
     /// A lease for a call.
@@ -281,8 +335,11 @@ impl<L: Lessor> Conversation<L> {
     async fn take_back(&self, echo: &Echo, answered: &mut Answered, entry: &Entry) -> Result<(), Stop> {
         let app = &*self.app;
         let Some((target, lease)) = entry.leased() else { return Ok(()) };
-        let Credential::Aws(credential) = lease.credential();
-        let placeholder = app.classifier.placeholder_of(target).unwrap_or_default();
+        let (credential, placeholder) = match entry.derivation() {
+            Some((id, derived)) => (credential(lease, Some(derived))?, id),
+            None => (lease.credential(), app.classifier.placeholder_of(target).unwrap_or_default()),
+        };
+        let Credential::Aws(credential) = credential;
         echo.take_back(answered, Stead { credential, placeholder }, (&app.said, entry.id(), app.clock.now())).await
     }
 
@@ -311,8 +368,17 @@ struct Errand {
     client: Client,
 }
 
+/// What is sent, and what is to be done with its answer.
+struct Outbound {
+    request: Request<RequestBody>,
+    /// What the answer may repeat of it, to be taken back.
+    echo: Option<Echo>,
+    /// The keys that the answer will hold, to stay here.
+    expected: Option<Expected>,
+}
+
 /// A request that carries nothing of ours goes on as it is.
-fn pass_on(mut head: Parts, body: Upload) -> Request<RequestBody> {
+fn pass_on(mut head: Parts, body: RequestBody) -> Outbound {
     hop::strip_request(&mut head.headers);
-    Request::from_parts(head, body.streamed())
+    Outbound { request: Request::from_parts(head, body), echo: None, expected: None }
 }

@@ -11,6 +11,7 @@ use access::{Cloud, Secret, Target, TargetName};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use ca::{Bundle, BundleError, TrustError, TrustFiles};
 use cloud::aws::placeholder::{Placeholder, Placeholders, Seed};
+use config::Settings;
 use rustls::pki_types::CertificateDer;
 
 /// Hosts that are never reached through a proxy: this machine, and the metadata services of clouds. Names and addresses
@@ -95,6 +96,16 @@ impl Programs {
         environment.extend(appended.map(|(name, ours)| (name.to_owned(), behind(offer.inherited, name, &ours))));
         let placeholders = Placeholders::derive(&seed, aws.into_iter().cloned());
         Ok(Self { placeholders, environment })
+    }
+}
+
+/// The target that was named, or the only one.
+pub(crate) fn default_target(settings: &Settings) -> Option<&TargetName> {
+    let mut targets = settings.rules.targets();
+    match (&settings.proxy.default_target, targets.next(), targets.next()) {
+        (Some(named), ..) => Some(named),
+        (None, Some(only), None) => Some(&only.name),
+        (None, ..) => None,
     }
 }
 

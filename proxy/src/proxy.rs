@@ -9,7 +9,7 @@ use access::Clock;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use ca::{BundleError, LeafError, Root, TlsError};
 use config::{ProxySettings, Settings};
-use lease::{Leases, Lessor};
+use lease::{DerivedCredentials, Leases, Lessor};
 use serve::{Accepted, Drained, Listener, Shutdown};
 
 use crate::accept::{self, Door};
@@ -22,7 +22,7 @@ use crate::holding::Holding;
 use crate::identify::TokenFile;
 use crate::ids::RequestIds;
 use crate::metrics::{Metrics, Present};
-use crate::program::{Inherited, ProgramError, Programs};
+use crate::program::{Inherited, ProgramError, Programs, default_target};
 use crate::rates::Peers;
 use crate::reporter::{self, Filed};
 use crate::upstream::Upstreams;
@@ -134,6 +134,8 @@ impl<L: Lessor> Proxy<L> {
             classifier: Classifier::new(placeholders),
             identity: Arc::new(TokenFile::new(ours.token_file.clone())),
             leases,
+            derived: Arc::new(DerivedCredentials::new()),
+            default_target: default_target(settings).cloned(),
             upstreams: Upstreams::new(dialer, shutdown.clone()),
             skews: Arc::default(),
             distrust: Arc::default(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use access::{Call, Lease, Outcome, Record, Refusal, RequestId, TargetName};
 use jiff::{SignedDuration, Timestamp};
+use lease::Derived;
 use tokio::time::Instant;
 
 use crate::ledger::Ledger;
@@ -20,6 +21,7 @@ pub(crate) struct Entry {
     began: Instant,
     target: Option<TargetName>,
     lease: Option<Arc<Lease>>,
+    derived: Option<(String, Arc<Derived>)>,
     call: Option<Call>,
     ending: Ending,
     is_for_the_book: bool,
@@ -59,6 +61,7 @@ impl Entry {
             began: Instant::now(),
             target: None,
             lease: None,
+            derived: None,
             call: None,
             ending: Ending::Open,
             is_for_the_book: true,
@@ -108,6 +111,16 @@ impl Entry {
     /// What it is countersigned with, and what its placeholder stands for.
     pub(crate) fn leased(&self) -> Option<(&TargetName, &Lease)> {
         self.target.as_ref().zip(self.lease.as_deref())
+    }
+
+    /// What the cloud gave to an earlier call, and this one is countersigned with; `id` is its placeholder's.
+    pub(crate) fn derived(&mut self, id: String, derived: Arc<Derived>) {
+        self.derived = Some((id, derived));
+    }
+
+    /// The access key id that stands for what the cloud gave to an earlier call, and that itself.
+    pub(crate) fn derivation(&self) -> Option<(&str, &Derived)> {
+        self.derived.as_ref().map(|(id, derived)| (id.as_str(), &**derived))
     }
 
     /// Where its body's bytes are counted.
@@ -177,6 +190,7 @@ impl Entry {
             caller: permit.map(|permit| permit.caller().subject.clone()).or(refused),
             target: self.target.take(),
             role: permit.map(|permit| permit.target().role.clone()),
+            derived: self.derived.as_ref().map(|(_, derived)| derived.principal().to_owned()),
             grant: permit.map(|permit| permit.grant().name.clone()),
             lease: self.lease.as_ref().map(|lease| lease.id()),
             call: self.call.take(),

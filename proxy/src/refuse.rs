@@ -130,8 +130,8 @@ const fn status(code: RefusalCode, dialect: Dialect) -> StatusCode {
     }
 }
 
-/// The nearest of the codes that AWS itself uses. `ExpiredToken` is not among them, though a token may have expired:
-/// SDKs would fetch new credentials, and those are not what is missing.
+/// The nearest of the codes that AWS itself uses. `ExpiredToken` is said where the program's own temporary credentials
+/// have ended: SDKs fetch new ones. It is not said of a pod's token that has expired: those are not what is missing.
 const fn error_code(code: RefusalCode, dialect: Dialect) -> &'static str {
     use RefusalCode as C;
     let [s3, query, ec2, json] = match code {
@@ -145,10 +145,12 @@ const fn error_code(code: RefusalCode, dialect: Dialect) -> &'static str {
         | C::EgressDenied
         | C::InterceptionRejected
         | C::ProxyAuthentication
+        | C::CredentialWithheld
         | C::ExchangeRefused => ["AccessDenied", "AccessDenied", "UnauthorizedOperation", "AccessDeniedException"],
         C::PlaceholderUnknown => {
             ["InvalidAccessKeyId", "InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException"]
         }
+        C::PlaceholderExpired => ["ExpiredToken", "ExpiredToken", "RequestExpired", "ExpiredTokenException"],
         C::PlaceholderInvalid => {
             ["SignatureDoesNotMatch", "SignatureDoesNotMatch", "AuthFailure", "InvalidSignatureException"]
         }

@@ -10,6 +10,7 @@ use cloud::aws::verify::{Check, Verified, VerifyError};
 use http::request::Parts;
 use http_body::Body;
 use jiff::Timestamp;
+use lease::{AnothersCredential, Derived};
 
 use crate::body::{RequestBody, Upload};
 use crate::classify::unverified;
@@ -82,6 +83,8 @@ fn framed_form() -> Refusal {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct By<'a> {
     pub(crate) lease: &'a Lease,
+    /// What the cloud gave to an earlier call, if the program signs with what stands for it.
+    pub(crate) derived: Option<&'a Derived>,
     pub(crate) keys: &'a SigningKeys,
     /// The time at the cloud.
     pub(crate) now: Timestamp,
@@ -91,7 +94,7 @@ pub(crate) struct By<'a> {
 pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By<'_>) -> Result<Signed, Refusal> {
     let Proven { verified, body } = proven;
     let payload = *verified.payload();
-    let Credential::Aws(credential) = by.lease.credential();
+    let Credential::Aws(credential) = credential(by.lease, by.derived)?;
     let malformed = |error: &dyn std::error::Error| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
     let scope = call.and_then(|call| Some((call.region.as_deref()?, call.service.as_str())));
     let (region, service) = scope.ok_or_else(|| malformed(&NoScope))?;
@@ -106,6 +109,13 @@ pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By
         (Some(_), None) => return Err(unverified(&VerifyError::Mismatch)),
     };
     Ok(Signed { body, resigner, echo: Echo { canonical, asked } })
+}
+
+/// What signs under a lease: its own credential, or the one that the program's placeholder stands for.
+pub(crate) fn credential<'a>(lease: &'a Lease, derived: Option<&'a Derived>) -> Result<&'a Credential, Refusal> {
+    let Some(derived) = derived else { return Ok(lease.credential()) };
+    let anothers = |error: AnothersCredential| Refusal::new(RefusalCode::PlaceholderInvalid, error.to_string());
+    derived.credential(lease).map_err(anothers)
 }
 
 /// A call whose head is signed.
@@ -148,8 +158,8 @@ struct NoScope;
 fn unsigned(error: &SignError) -> Refusal {
     use cloud::aws::strip::StripError;
     let code = match error {
-        SignError::Authentication(StripError::InQuery(_) | StripError::ExpressSession) => RefusalCode::NotSupported,
-        SignError::Authentication(StripError::Repeated(_))
+        SignError::Authentication(StripError::InQuery(_)) => RefusalCode::NotSupported,
+        SignError::Authentication(StripError::Repeated(_) | StripError::TwoTokens)
         | SignError::Authorization(_)
         | SignError::Host(_)
         | SignError::Escape(_)

@@ -23,6 +23,7 @@ pub(crate) fn record(number: u128, action: &str) -> Record {
         caller: Some("system:serviceaccount:shop:checkout".to_owned()),
         target: None,
         role: None,
+        derived: None,
         grant: None,
         lease: None,
         call: Some(call(action)),

@@ -47,6 +47,14 @@ impl<'a> Claim<'a> {
         }
     }
 
+    /// The session token, where it belongs to the proof itself and to no header or parameter of its own.
+    pub fn token(&self) -> Option<&str> {
+        match self {
+            Self::Git(claim) => claim.token(),
+            Self::Header(_) | Self::Query(_) | Self::V2(_) => None,
+        }
+    }
+
     /// Whether it stands in the query, so that whoever has the URL has it.
     pub fn is_in_query(&self) -> bool {
         match self {

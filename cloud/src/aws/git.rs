@@ -37,6 +37,7 @@ const PASSWORD_BYTES: usize = 16 + Algorithm::Hmac.width();
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Git {
     access_key_id: String,
+    token: Option<String>,
     date: AmzDate,
     signature: Signature,
 }
@@ -50,8 +51,10 @@ impl Git {
             return None;
         }
         let (date, signature) = password.split_at(PASSWORD_BYTES - Algorithm::Hmac.width());
+        let (access_key_id, token) = user.split_once('%').map_or((user, None), |(id, token)| (id, Some(token)));
         Some(Self {
-            access_key_id: user.split('%').next()?.to_owned(),
+            access_key_id: access_key_id.to_owned(),
+            token: token.map(str::to_owned),
             date: AmzDate::parse(date.as_bytes())?,
             signature: Signature::parse(signature.as_bytes(), Algorithm::Hmac)?,
         })
@@ -60,6 +63,11 @@ impl Git {
     /// Who signed.
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
+    }
+
+    /// The session token, if one stands behind the access key id.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// Checks that it was made with `secret`, for the repository that the request is for.

@@ -32,6 +32,9 @@ pub mod exchange;
 pub mod policy;
 pub mod sts_answer;
 
+pub mod vended;
+pub mod vending;
+
 pub mod body;
 pub mod chain;
 pub mod chunk;

@@ -1,5 +1,7 @@
 //! Placeholder keys: AWS-shaped, worth nothing, one pair per target.
 
+mod derived;
+
 use std::collections::HashMap;
 
 use access::{Secret, TargetName};
@@ -10,6 +12,8 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use percent_encoding::percent_decode;
 
+pub use self::derived::DerivedPlaceholder;
+use self::derived::Deriver;
 use super::cluster;
 
 /// Long-lived keys begin so. `ASIA` would make clients expect a session token.
@@ -17,6 +21,9 @@ const PREFIX: &str = "AKIA";
 
 /// How long every access key id of AWS is.
 const ID_LENGTH: usize = 20;
+
+/// The letters of access key ids: base32.
+const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// What the placeholders of one proxy are derived from: 32 random bytes.
 pub type Seed = Secret<[u8; 32]>;
@@ -51,42 +58,72 @@ impl Placeholder {
 }
 
 fn access_key_id(random: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let letters = random.iter().take(ID_LENGTH - PREFIX.len()).map(|b| char::from(ALPHABET[usize::from(b % 32)]));
     PREFIX.chars().chain(letters).collect()
 }
 
 /// All placeholders of a proxy, found by access key id.
-#[derive(Debug, Clone, Default)]
-pub struct Placeholders(HashMap<String, Placeholder>);
+#[derive(Debug, Clone)]
+pub struct Placeholders {
+    of_targets: HashMap<String, Placeholder>,
+    deriver: Deriver,
+}
+
+/// A placeholder that somebody mentions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mentioned {
+    /// One for this target.
+    Target(TargetName),
+    /// One that stands for keys that the cloud has given.
+    Derived,
+}
 
 impl Placeholders {
     /// Derives one for each target.
     pub fn derive(seed: &Seed, targets: impl IntoIterator<Item = TargetName>) -> Self {
         let derived = targets.into_iter().map(|target| Placeholder::derive(seed, target));
-        Self(derived.map(|placeholder| (placeholder.access_key_id.clone(), placeholder)).collect())
+        let of_targets = derived.map(|placeholder| (placeholder.access_key_id.clone(), placeholder)).collect();
+        Self { of_targets, deriver: Deriver::new(seed) }
     }
 
     /// The placeholder with this access key id.
     pub fn find(&self, access_key_id: &str) -> Option<&Placeholder> {
-        self.0.get(access_key_id)
+        self.of_targets.get(access_key_id)
+    }
+
+    /// A placeholder for temporary keys; `random` makes it another one each time.
+    pub fn derived(&self, random: [u8; 8]) -> DerivedPlaceholder {
+        self.deriver.drawn(random)
+    }
+
+    /// The placeholder for temporary keys with this access key id, if it was made here, whatever became of the keys.
+    pub fn find_derived(&self, access_key_id: &str) -> Option<DerivedPlaceholder> {
+        self.deriver.find(access_key_id)
     }
 
     /// The placeholder that stands for `target`.
     pub fn of(&self, target: &TargetName) -> Option<&Placeholder> {
-        self.0.values().find(|placeholder| placeholder.target == *target)
+        self.of_targets.values().find(|placeholder| placeholder.target == *target)
     }
 
     /// A placeholder whose access key id stands in `bytes`.
-    pub fn mentioned_in(&self, bytes: &[u8]) -> Option<&Placeholder> {
-        let ids = bytes.windows(ID_LENGTH).filter(|window| window.starts_with(PREFIX.as_bytes()));
-        ids.filter_map(|window| std::str::from_utf8(window).ok()).find_map(|id| self.find(id))
+    pub fn mentioned_in(&self, bytes: &[u8]) -> Option<Mentioned> {
+        let ids = bytes.windows(ID_LENGTH).filter(|window| window.starts_with(b"A"));
+        ids.filter_map(|window| std::str::from_utf8(window).ok()).find_map(|id| self.mentioned(id))
+    }
+
+    fn mentioned(&self, id: &str) -> Option<Mentioned> {
+        if id.starts_with(PREFIX) {
+            return self.find(id).map(|placeholder| Mentioned::Target(placeholder.target.clone()));
+        }
+        (id.starts_with(derived::PREFIX) && self.find_derived(id).is_some()).then_some(Mentioned::Derived)
     }
 
     /// A placeholder that a request's head carries: in its URL or a header, also percent-encoded, as Basic
-    /// credentials (CodeCommit's helper sends the access key id as a user name), or inside the bearer of a cluster. Such a request may only go to where
-    /// the placeholder is exchanged; anywhere else, whoever receives it could replay it to us for 15 minutes.
-    pub fn mentioned_in_head(&self, parts: &Parts) -> Option<&Placeholder> {
+    /// credentials (CodeCommit's helper sends the access key id as a user name), or inside the bearer of a cluster.
+    /// Such a request may only go to where the placeholder is exchanged; anywhere else, whoever receives it could replay
+    /// it to us for 15 minutes.
+    pub fn mentioned_in_head(&self, parts: &Parts) -> Option<Mentioned> {
         let url = parts.uri.path_and_query().map_or("", |url| url.as_str()).as_bytes();
         let authority = parts.uri.authority().map_or("", |authority| authority.as_str()).as_bytes();
         let values = parts.headers.values().map(|value| value.as_bytes());
@@ -170,6 +207,15 @@ mod tests {
         assert_eq!(found.target, target("receipts"));
         assert_eq!(found.secret_access_key.expose(), receipts.secret_access_key.expose());
         assert!(all.find("AKIAIOSFODNN7EXAMPLE").is_none());
+    }
+
+    #[test]
+    fn a_placeholder_for_temporary_keys_is_found_in_a_head_as_well() {
+        let (all, _) = placeholders();
+        let id = all.derived([3; 8]).access_key_id;
+        let sent = |uri: String| all.mentioned_in_head(&Request::builder().uri(uri).body(()).unwrap().into_parts().0);
+        assert_eq!(sent(format!("/?Session=%7B%22sessionId%22%3A%22{id}%22%7D")), Some(Mentioned::Derived));
+        assert_eq!(sent("/?Session=ASIAIOSFODNN7EXAMPLE".to_owned()), None);
     }
 
     #[test]

@@ -18,9 +18,12 @@ use super::payload::Payload;
 use super::presigned::{self, ALGORITHM, CREDENTIAL, DATE, EXPIRES, Left, SIGNATURE, SIGNED_HEADERS, TOKEN};
 use super::query::{Query, decode};
 use super::sign::{SignError, Signed, Signer, url};
-use super::strip::{SECURITY_TOKEN, is_signed};
+use super::strip::{EXPRESS_SESSION, SECURITY_TOKEN, is_signed};
 use super::uri::{self, Spelling};
 use super::v2;
+
+/// The session of an S3 Express bucket, in place of the token.
+const EXPRESS_TOKEN: &str = "X-Amz-S3session-Token";
 
 /// Signs a request in its query. All other parameters keep their bytes and their order, unless they were not spelled
 /// canonically (see [`super::sign::countersign`]).
@@ -34,9 +37,11 @@ pub(super) fn in_query(
     parts.headers.insert(HOST, host);
     // The token stands in the query; one in a header would be another, or the placeholder's.
     parts.headers.remove(SECURITY_TOKEN);
+    parts.headers.remove(EXPRESS_SESSION);
 
     let date = AmzDate::new(at);
     let key = by.key(&date);
+    let token = token_name(parts.uri.query().unwrap_or_default());
     let headers = headers_to_sign(parts)?;
     let query = Authentication {
         credential: format!("{}/{}", by.credential.access_key_id, key.scope()),
@@ -45,7 +50,7 @@ pub(super) fn in_query(
         signed_headers: names(&headers),
     }
     .put_into(parts.uri.query().unwrap_or_default())?;
-    let token = format!("&{TOKEN}={}", encoded(by.credential.session_token.expose()));
+    let token = format!("&{token}={}", encoded(by.credential.session_token.expose()));
     let follows = presigned::token_follows_signature(by.service);
     let signed_query = if follows { query.clone() } else { query.clone() + &token };
 
@@ -82,6 +87,12 @@ pub(super) fn translate(parts: &mut Parts) -> Result<(), SignError> {
     let query = pairs.chain(signing.iter().map(String::as_str)).collect::<Vec<_>>().join("&");
     parts.uri = url(parts, parts.uri.path().as_bytes(), Some(query.as_bytes()))?;
     Ok(())
+}
+
+/// Where the token belongs: in the parameter where the client had its own.
+fn token_name(query: &str) -> &'static str {
+    let mut names = query.split('&').map(|pair| decode(pair.split_once('=').map_or(pair, |(name, _)| name)));
+    if names.any(|name| name == EXPRESS_TOKEN) { EXPRESS_TOKEN } else { TOKEN }
 }
 
 /// For how many seconds it is good.
@@ -122,7 +133,7 @@ impl Authentication<'_> {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let name = decode(pair.split_once('=').map_or(pair, |(name, _)| name));
             let value = match &*name {
-                TOKEN | SIGNATURE => continue,
+                TOKEN | EXPRESS_TOKEN | SIGNATURE => continue,
                 CREDENTIAL => Some(encoded(&self.credential)),
                 DATE => Some(self.date.to_owned()),
                 EXPIRES => self.expires.map(|seconds| seconds.to_string()),
@@ -146,4 +157,40 @@ fn encoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len() + text.len() / 4);
     uri::encode_all(text, &mut out);
     String::from_utf8(out).expect("what is escaped is ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Secret;
+    use http::Request;
+
+    use super::*;
+    use crate::aws::form::Form;
+    use crate::aws::key::SigningKeys;
+
+    #[test]
+    fn the_session_token_goes_where_the_client_had_its_own() {
+        let credential = AwsCredential {
+            access_key_id: "ASIAIOSFODNN7EXAMPLE".to_owned(),
+            secret_access_key: Secret::new("secret".to_owned()),
+            session_token: Secret::new("ours".to_owned()),
+            expires: "2026-07-05T13:00:00Z".parse().unwrap(),
+        };
+        for (name, other) in [(TOKEN, EXPRESS_TOKEN), (EXPRESS_TOKEN, TOKEN)] {
+            let url = format!(
+                "/k?{CREDENTIAL}=x&{DATE}=x&{EXPIRES}=60&{name}=placeholder&{SIGNED_HEADERS}=host&{SIGNATURE}=x"
+            );
+            let request = Request::builder()
+                .uri(url)
+                .header(HOST, "b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com");
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let (form, keys) = (Form::Query(Left(Some(60))), SigningKeys::new());
+            let by = Signer { form, credential: &credential, keys: &keys, region: "us-east-1", service: "s3express" };
+            in_query(&mut parts, &Payload::Unsigned, &by, (Left(Some(60)), "2026-07-05T12:00:00Z".parse().unwrap()))
+                .unwrap();
+            let query = parts.uri.query().unwrap();
+            assert!(query.contains(&format!("&{name}=ours&")), "{query}");
+            assert!(!query.contains(other) && !query.contains("placeholder"), "{query}");
+        }
+    }
 }

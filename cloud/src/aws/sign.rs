@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::AwsCredential;
-use http::header::{AUTHORIZATION, HOST, HeaderValue, InvalidHeaderValue};
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::request::Parts;
 use http::uri::{InvalidUri, InvalidUriParts, PathAndQuery, Uri};
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use super::mismatch::CanonicalRequest;
 use super::payload::{CONTENT_SHA256, Payload};
 use super::presign;
 use super::signature::Signature;
-use super::strip::{self, AMZ_DATE, SECURITY_TOKEN, StripError};
+use super::strip::{self, AMZ_DATE, StripError};
 use super::uri::{self, MalformedEscape, PathRule, Spelling};
 
 /// With what to sign, and for where.
@@ -137,12 +137,12 @@ fn in_header(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestam
     let date = AmzDate::new(at);
     parts.headers.insert(HOST, host);
     parts.headers.insert(AMZ_DATE, date.header());
-    insert_token(parts, by.credential)?;
+    insert_token(parts, client.token, by.credential)?;
     declare_payload(parts, payload, PathRule::of(by.service))?;
 
     // A signature of version 2 has no list of what it covers.
-    let client = client.filter(|_| by.form != Form::HeaderV2);
-    let headers = headers_to_sign(parts, signed_by(client.as_ref())?);
+    let authorization = client.authorization.filter(|_| by.form != Form::HeaderV2);
+    let headers = headers_to_sign(parts, signed_by(authorization.as_ref())?);
     let canonical = Canonical::new(Line::new(parts, by.service), headers)?;
     strip::refuse_in_query(canonical.query().0)?;
     if let Some(respelled) = respelled(parts, &canonical)? {
@@ -178,10 +178,10 @@ fn unsigned_header(access_key_id: &str, key: &SigningKey, signed_headers: &str) 
     header
 }
 
-fn insert_token(parts: &mut Parts, credential: &AwsCredential) -> Result<(), SignError> {
+fn insert_token(parts: &mut Parts, name: HeaderName, credential: &AwsCredential) -> Result<(), SignError> {
     let mut token = HeaderValue::from_str(credential.session_token.expose()).map_err(SignError::Credential)?;
     token.set_sensitive(true);
-    parts.headers.insert(SECURITY_TOKEN, token);
+    parts.headers.insert(name, token);
     Ok(())
 }
 
@@ -244,6 +244,7 @@ mod tests {
 
     use super::*;
     use crate::aws::digest::HexDigest;
+    use crate::aws::strip::SECURITY_TOKEN;
 
     fn credential() -> AwsCredential {
         AwsCredential {

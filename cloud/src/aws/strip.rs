@@ -15,8 +15,8 @@ pub(super) const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-sec
 /// The regions that a signature of SigV4A is good in.
 pub(super) const REGION_SET: HeaderName = HeaderName::from_static("x-amz-region-set");
 
-/// The session of an S3 Express bucket, in place of the token.
-const EXPRESS_SESSION: HeaderName = HeaderName::from_static("x-amz-s3session-token");
+/// The session of an S3 Express bucket, in place of the token (Amazon S3 API reference, `CreateSession`).
+pub(super) const EXPRESS_SESSION: HeaderName = HeaderName::from_static("x-amz-s3session-token");
 
 /// Authentication that must not be guessed at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,41 +27,54 @@ pub enum StripError {
     /// A presigned URL, or a URL and a header that both sign: AWS takes only one mechanism.
     #[error("the URL carries authentication of its own (`{0}`); presigned URLs are not countersigned yet")]
     InQuery(&'static str),
-    /// A credential that the client holds itself.
-    #[error("requests in an S3 Express session are not countersigned yet; use a general purpose bucket")]
-    ExpressSession,
+    /// AWS would have to choose.
+    #[error(
+        "the request has both x-amz-security-token and x-amz-s3session-token; a session of S3 Express has the latter"
+    )]
+    TwoTokens,
 }
 
 /// Query parameters that authenticate: SigV4 presigned, and SigV2.
-const IN_QUERY: [&str; 8] = [
+const IN_QUERY: [&str; 9] = [
     "X-Amz-Algorithm",
     "X-Amz-Credential",
     "X-Amz-Date",
     "X-Amz-Expires",
+    "X-Amz-S3session-Token",
     "X-Amz-Security-Token",
     "X-Amz-Signature",
     "X-Amz-SignedHeaders",
     "AWSAccessKeyId",
 ];
 
-/// Removes the client's signature, dates and token, and returns the `Authorization` header if there was one.
-pub(super) fn strip(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, StripError> {
+/// What a client had signed with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stripped {
+    /// The `Authorization` header, if there was one.
+    pub(super) authorization: Option<HeaderValue>,
+    /// Where the token belongs: in the header where the client had its own.
+    pub(super) token: HeaderName,
+}
+
+/// Removes the client's signature, dates and token.
+pub(super) fn strip(headers: &mut HeaderMap) -> Result<Stripped, StripError> {
     // As many names as lines: then none is repeated, and nothing has to be looked up.
     if headers.keys_len() != headers.len() {
         let repeated = |name: &HeaderName| headers.get_all(name).iter().nth(1).is_some();
-        let names = [AUTHORIZATION, AMZ_DATE, DATE, SECURITY_TOKEN, CONTENT_SHA256, REGION_SET];
+        let names = [AUTHORIZATION, AMZ_DATE, DATE, SECURITY_TOKEN, EXPRESS_SESSION, CONTENT_SHA256, REGION_SET];
         if let Some(name) = names.into_iter().find(repeated) {
             return Err(StripError::Repeated(name));
         }
     }
-    if headers.contains_key(EXPRESS_SESSION) {
-        return Err(StripError::ExpressSession);
+    let token = if headers.remove(EXPRESS_SESSION).is_some() { EXPRESS_SESSION } else { SECURITY_TOKEN };
+    if token == EXPRESS_SESSION && headers.contains_key(SECURITY_TOKEN) {
+        return Err(StripError::TwoTokens);
     }
     // `Date` goes too: AWS would read a client's wrong clock there.
     for name in [AMZ_DATE, DATE, SECURITY_TOKEN] {
         headers.remove(name);
     }
-    Ok(headers.remove(AUTHORIZATION))
+    Ok(Stripped { authorization: headers.remove(AUTHORIZATION), token })
 }
 
 /// Refuses authentication in a query. Takes the canonical form, in which no escape can hide a name.
@@ -127,15 +140,15 @@ mod tests {
             ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
             ("range", "bytes=0-1"),
         ]);
-        assert!(strip(&mut map).unwrap().is_some());
+        let stripped = strip(&mut map).unwrap();
+        assert!(stripped.authorization.is_some() && stripped.token == SECURITY_TOKEN);
         assert_eq!(map, headers(&[("x-amz-content-sha256", "UNSIGNED-PAYLOAD"), ("range", "bytes=0-1")]));
     }
 
     #[test]
     fn repeated_authentication_is_refused() {
-        for name in
-            ["authorization", "x-amz-date", "date", "x-amz-security-token", "x-amz-content-sha256", "x-amz-region-set"]
-        {
+        let names = ["authorization", "x-amz-date", "date", "x-amz-security-token", "x-amz-content-sha256"];
+        for name in names.into_iter().chain(["x-amz-s3session-token", "x-amz-region-set"]) {
             let mut map = HeaderMap::new();
             map.append(name, HeaderValue::from_static("same"));
             map.append(name, HeaderValue::from_static("same"));
@@ -144,8 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_the_client_holds_is_refused() {
-        assert_eq!(strip(&mut headers(&[("x-amz-s3session-token", "t")])), Err(StripError::ExpressSession));
+    fn token_of_an_express_session_goes_and_ours_takes_its_place() {
+        let mut map = headers(&[("x-amz-s3session-token", "t")]);
+        assert_eq!(strip(&mut map), Ok(Stripped { authorization: None, token: EXPRESS_SESSION }));
+        assert!(map.is_empty());
+        let mut both = headers(&[("x-amz-s3session-token", "t"), ("x-amz-security-token", "t")]);
+        assert_eq!(strip(&mut both), Err(StripError::TwoTokens));
     }
 
     #[test]

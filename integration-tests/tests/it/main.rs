@@ -22,6 +22,7 @@ mod shapes;
 mod smuggling;
 mod spellings;
 mod tunnels;
+mod virtualised;
 
 mod http2;
 

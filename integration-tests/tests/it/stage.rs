@@ -22,4 +22,5 @@ pub(crate) mod origin;
 pub(crate) mod program;
 pub(crate) mod refusal;
 pub(crate) mod streams;
+pub(crate) mod watch;
 pub(crate) mod world;

@@ -106,19 +106,19 @@ async fn head_request_keeps_the_length_of_what_it_does_not_get() {
 async fn action_in_a_form_counts_also_where_the_head_declares_the_bodys_hash() {
     let mirror = Mirror::new().await;
     let stage = Stage::new(mirror.address).await;
-    let body = "Action=DeleteUser&UserName=alice";
+    let body = "Action=DeleteTopic&TopicArn=abc";
     let hash = Payload::of(body.as_bytes());
     for (path, declared, action) in [
-        ("/", hash.as_str(), Some("iam:DeleteUser")),
-        ("/?Action=GetUser", hash.as_str(), None),
-        ("/?Action=GetUser", "UNSIGNED-PAYLOAD", None),
+        ("/", hash.as_str(), Some("sns:DeleteTopic")),
+        ("/?Action=ListTopics", hash.as_str(), None),
+        ("/?Action=ListTopics", "UNSIGNED-PAYLOAD", None),
     ] {
         let request = Signed {
             method: "POST",
-            host: "iam.amazonaws.com",
+            host: "sns.us-east-1.amazonaws.com",
             path,
-            service: "iam",
-            headers: vec![("content-type", "application/x-www-form-urlencoded"), ("content-length", "32")],
+            service: "sns",
+            headers: vec![("content-type", "application/x-www-form-urlencoded"), ("content-length", "31")],
             declared: Some(declared),
             ..Signed::get(&stage, "/")
         };

@@ -12,7 +12,7 @@ async fn unsigned_call_to_a_cloud_goes_on_as_it_is_and_is_recorded() {
     let mirror = Mirror::new().await;
     let stage = Stage::new(mirror.address).await;
     let sts = "sts.us-east-1.amazonaws.com";
-    let body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=x";
+    let body = "Action=GetCallerIdentity&Version=2011-06-15";
     let request = format!(
         "POST http://{sts}/ HTTP/1.1\r\nHost: {sts}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

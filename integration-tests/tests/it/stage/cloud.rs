@@ -12,6 +12,7 @@ mod objects;
 mod query;
 mod services;
 mod sts;
+mod vend;
 
 mod http2;
 
@@ -34,6 +35,7 @@ use super::wire::{Body, Head, read_head};
 pub(crate) use self::elsewhere::CLUSTER;
 pub(crate) use self::services::{MOVED, PUBLIC};
 pub(crate) use self::sts::{Exchange, Provider};
+pub(crate) use self::vend::DOCKER_TOKEN;
 
 /// A request that arrived, believed or not.
 #[derive(Debug, Clone)]
@@ -60,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) arn: String,
     /// What the session is narrowed to.
     pub(crate) policy: Option<serde_json::Value>,
+    /// Whether it is one of S3 Express, whose token goes into a header of its own.
+    pub(crate) express: bool,
 }
 
 /// The cloud.

@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::payload::{Chain, Form, crc32, frame};
 use super::served::{Duplex, in_chunks};
 use super::sigv4::{Authorization, Reading, Scope, Signable, amz_date, canonical, sha256_hex, signature};
+use super::watch::Watched;
 use super::wire::{Body, Head, read_head};
 
 /// Nothing on loopback takes so long; whoever waits longer waits for ever, and the test says so.
@@ -126,6 +127,11 @@ impl Program {
         ask.signed(&self.keys, self.clock.now())
     }
 
+    /// The same, for an answer that is to hold a credential.
+    pub(crate) async fn secure_unwatched(&self, host: &str) -> Connection {
+        Connection::unwatched(self.tls(&format!("{host}:443"), host).await.expect("the proxy is trusted for the host"))
+    }
+
     /// A request on a connection of its own.
     pub(crate) async fn call(&self, ask: Ask) -> Reply {
         let mut connection = self.secure(&ask.host).await;
@@ -163,7 +169,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// To the product: whatever comes is watched for real credentials.
     pub(crate) fn over(stream: impl Duplex + 'static) -> Self {
+        Self::unwatched(Watched::new(stream))
+    }
+
+    /// To somebody who may show some.
+    pub(crate) fn unwatched(stream: impl Duplex + 'static) -> Self {
         Self { wire: BufReader::new(Box::new(stream)) }
     }
 

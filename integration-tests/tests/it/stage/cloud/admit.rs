@@ -173,7 +173,11 @@ fn current(head: &Head, authorization: &Authorization, state: &State) -> Result<
     let unknown =
         || Denied::new(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.");
     let session = open(&state.sessions).get(&authorization.key_id).cloned().ok_or_else(unknown)?;
-    if single(head, "x-amz-security-token")? != Some(&session.token) {
+    let (here, elsewhere) = match session.express {
+        true => ("x-amz-s3session-token", "x-amz-security-token"),
+        false => ("x-amz-security-token", "x-amz-s3session-token"),
+    };
+    if single(head, here)? != Some(&session.token) || head.get(elsewhere).is_some() {
         return Err(Denied::new(403, "InvalidToken", "The provided token is malformed or otherwise invalid."));
     }
     let now = state.clock.now();
@@ -221,6 +225,11 @@ fn scope_of(host: &str) -> (&str, Option<&str>) {
     let parts: Vec<&str> = name.split('.').collect();
     if let Some(at) = parts.iter().position(|part| *part == "s3") {
         return ("s3", Some(parts.get(at + 1).copied().unwrap_or("us-east-1")));
+    }
+    if let [_, zone, region] = parts[..]
+        && zone.starts_with("s3express-")
+    {
+        return ("s3express", Some(region));
     }
     match parts[..] {
         [_, "iot", region] => ("iotdevicegateway", Some(region)),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::admit::Denied;
 use super::iam::{Request, may};
-use super::{Session, State, open};
+use super::{Session, State, open, vend};
 use crate::stage::served::Answer;
 use crate::stage::sigv4::{decode, sha256_hex};
 use crate::stage::wire::Head;
@@ -26,7 +26,10 @@ struct Object<'a> {
 pub(super) fn perform(state: &State, head: &Head, (session, content): (&Session, Vec<u8>)) -> Result<Answer, Denied> {
     let host = head.get("host").unwrap_or_default();
     let service = host.split('.').next().unwrap_or_default();
-    if host.split('.').any(|part| part == "s3") {
+    if let Some(answer) = vend::signed(state, head, (session, &content)) {
+        return answer;
+    }
+    if host.split('.').any(|part| part == "s3" || part.starts_with("s3express-")) {
         return s3(state, head, (session, content));
     }
     if host.contains(".eks.") {
@@ -47,6 +50,9 @@ pub(super) fn perform(state: &State, head: &Head, (session, content): (&Session,
 
 /// What somebody who did not sign is answered.
 pub(super) fn anonymous(state: &State, head: &Head) -> Result<Answer, Denied> {
+    if let Some(answer) = vend::unsigned(state, head) {
+        return Ok(answer);
+    }
     let object = object(head);
     if head.word(0) == "GET" && object.bucket == PUBLIC {
         return found(state, &object);
@@ -69,7 +75,7 @@ fn object(head: &Head) -> Object<'_> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let query = pairs.map(|(name, value)| (name, String::from_utf8_lossy(&decode(value)).into_owned())).collect();
-    match host.split_once(".s3.") {
+    match host.split_once(".s3.").or_else(|| host.split_once(".s3express-")) {
         Some((bucket, _)) => Object { bucket: bucket.to_owned(), key: decode(path), query },
         None => {
             let (bucket, key) = path.split_once('/').unwrap_or((path, ""));

@@ -80,7 +80,7 @@ fn forbidden() -> Denied {
     Denied::new(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
 }
 
-fn form(body: &[u8]) -> Result<BTreeMap<String, String>, Denied> {
+pub(super) fn form(body: &[u8]) -> Result<BTreeMap<String, String>, Denied> {
     let malformed = || Denied::new(400, "MalformedInput", "the form cannot be read");
     let text = std::str::from_utf8(body).map_err(|_| malformed())?;
     let value = |text: &str| String::from_utf8(decode(&text.replace('+', " "))).map_err(|_| malformed());
@@ -225,6 +225,7 @@ pub(super) fn issue(
         expires: state.clock.now().checked_add(duration).expect("a time within the calendar"),
         arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{name}"),
         policy,
+        express: false,
     }
 }
 

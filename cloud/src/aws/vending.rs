@@ -1,0 +1,164 @@
+//! Operations that hand out credentials, and of what kind. Generated from the service models.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use access::Call;
+
+use super::action;
+
+/// `cloud/tools/aws_credentials.py` writes it and describes its lines.
+const GENERATED: &str = include_str!("../../data/aws_credentials.tsv");
+
+/// What of credentials the answer to a call holds, if the cloud does what it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vends {
+    /// None.
+    Nothing,
+    /// Access keys with their session tokens.
+    Keys {
+        /// The answer may be without.
+        perhaps: bool,
+    },
+    /// An access key or a password that has no end.
+    Lasting,
+    /// Another proof of an identity at AWS, for something that is not signed as AWS's APIs are: a registry, a database.
+    Token,
+    /// The service hands out credentials, and the request does not say clearly whether this is one that does.
+    Unclear,
+}
+
+#[derive(Debug)]
+struct Table {
+    actions: HashMap<&'static str, Vends>,
+    services: Vec<&'static str>,
+}
+
+/// What `call` hands out.
+///
+/// A request that could be read in two ways has no action ([`super::recognise`]). Where the service hands out credentials,
+/// it is unclear then, and not nothing: two names for one request would otherwise be a way to have an answer through
+/// unread. Of S3 that is true of the hosts alone that make sessions: much of S3 has no action.
+pub fn vends(call: &Call) -> Vends {
+    let table = table();
+    match &call.action {
+        Some(action) => table.actions.get(action.as_str()).copied().unwrap_or(Vends::Nothing),
+        None if action::is_s3_family(&call.service) && !makes_s3_sessions(&call.host) => Vends::Nothing,
+        None if action::is_s3_family(&call.service) => Vends::Unclear,
+        None if table.services.contains(&call.service.as_str()) => Vends::Unclear,
+        None => Vends::Nothing,
+    }
+}
+
+/// Whether a service hands out credentials to whoever does not sign: its bodies are read, then, where they name the action.
+pub fn vends_unsigned(service: &str) -> bool {
+    service == "sts"
+}
+
+/// Directory buckets (`CreateSession`), and S3 Control (`GetDataAccess`).
+fn makes_s3_sessions(host: &str) -> bool {
+    host.split('.').any(|label| label.starts_with("s3express") || label.starts_with("s3-control") || label == "control")
+}
+
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let rows = || GENERATED.lines().filter_map(row);
+        Table {
+            actions: rows().map(|(action, _, vends)| (action, vends)).collect(),
+            services: rows().map(|(_, service, _)| service).collect(),
+        }
+    })
+}
+
+fn row(line: &'static str) -> Option<(&'static str, &'static str, Vends)> {
+    let mut fields = line.split('\t');
+    let (kind, action, service, when) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let vends = match kind {
+        "keys" => Vends::Keys { perhaps: when == "perhaps" },
+        "lasting" => Vends::Lasting,
+        "token" => Vends::Token,
+        _ => return None,
+    };
+    Some((action, service, vends))
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Cloud, Spelling};
+
+    use super::*;
+
+    fn of(service: &str, action: Option<&str>) -> Vends {
+        at("x.amazonaws.com", service, action)
+    }
+
+    fn at(host: &str, service: &str, action: Option<&str>) -> Vends {
+        vends(&Call {
+            cloud: Cloud::Aws,
+            service: service.into(),
+            prefix: service.to_owned().into(),
+            region: None,
+            action: action.map(str::to_owned),
+            resource: None,
+            also: Vec::new(),
+            method: "POST".into(),
+            host: host.into(),
+            path: "/".into(),
+            spelling: Spelling::Plain,
+        })
+    }
+
+    #[test]
+    fn operations_that_hand_out_credentials_are_known_by_their_actions() {
+        for (service, action, expected) in [
+            ("sts", "sts:AssumeRole", Vends::Keys { perhaps: false }),
+            ("sts", "sts:AssumeRoleWithWebIdentity", Vends::Keys { perhaps: false }),
+            ("s3express", "s3express:CreateSession", Vends::Keys { perhaps: false }),
+            ("awsssoportal", "sso:GetRoleCredentials", Vends::Keys { perhaps: false }),
+            ("cognito-identity", "cognito-identity:GetCredentialsForIdentity", Vends::Keys { perhaps: false }),
+            ("codepipeline", "codepipeline:PollForJobs", Vends::Keys { perhaps: true }),
+            ("iam", "iam:CreateAccessKey", Vends::Lasting),
+            ("ecr", "ecr:GetAuthorizationToken", Vends::Token),
+            ("sts", "sts:GetCallerIdentity", Vends::Nothing),
+            ("s3", "s3:GetObject", Vends::Nothing),
+        ] {
+            assert_eq!(of(service, Some(action)), expected, "{action}");
+        }
+    }
+
+    #[test]
+    fn call_without_an_action_is_unclear_where_the_service_hands_out_credentials() {
+        assert_eq!(of("sts", None), Vends::Unclear);
+        assert_eq!(of("iam", None), Vends::Unclear);
+        assert_eq!(of("s3", None), Vends::Nothing);
+        assert_eq!(of("dynamodb", None), Vends::Nothing);
+        assert_eq!(
+            at("b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com", "s3express", None),
+            Vends::Unclear
+        );
+        assert_eq!(at("123456789012.s3-control.us-east-1.amazonaws.com", "s3", None), Vends::Unclear);
+    }
+
+    #[test]
+    fn every_line_is_read() {
+        let lines = GENERATED.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(lines, GENERATED.lines().filter_map(row).count());
+        assert!(lines > 50, "{lines}");
+    }
+
+    /// `docs/reference/credentials.md` lists what the table holds.
+    #[test]
+    fn reference_names_every_operation_under_its_kind() {
+        let page = include_str!("../../../docs/reference/credentials.md");
+        let sections = ["## Temporary access keys", "## Without an end", "## Tokens"];
+        for (title, kind) in sections.into_iter().zip(["keys", "lasting", "token"]) {
+            let section = page.split_once(title).expect(title).1.split("\n## ").next().unwrap_or_default();
+            let listed: Vec<&str> =
+                section.lines().filter_map(|line| line.strip_prefix("- `")?.strip_suffix('`')).collect();
+            let lines = GENERATED.lines().filter_map(|line| line.strip_prefix(kind)?.strip_prefix('\t'));
+            let known: Vec<&str> = lines.filter_map(|line| line.split('\t').next()).collect();
+            assert_eq!(listed, known, "{title}");
+        }
+    }
+}
