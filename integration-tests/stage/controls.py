@@ -224,6 +224,27 @@ class TokenExchange(OnStage):
                 self.assertEqual(self.exchange(token, RoleArn=arn), (403, "AccessDenied", f"Not authorized to perform {missing}"))
 
 
+class Chains(OnStage):
+    """`AssumeRole` by a role."""
+
+    def assume(self, credentials: Credentials, role: str) -> tuple[int, dict[str, str]]:
+        form = {"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": ROLE.replace("checkout", role), "RoleSessionName": "nightly"}
+        body = urlencode(form).encode()
+        form_type = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = signed(credentials, "POST", "/", host="sts.us-east-1.amazonaws.com", headers=form_type, body=body)
+        status, answer = self.stage.send("POST", "/", headers, body)
+        return status, {element.tag.rpartition("}")[2]: (element.text or "").strip() for element in ElementTree.fromstring(answer).iter()}
+
+    def test_a_role_is_assumed_by_whom_it_trusts_and_by_nobody_else(self):
+        status, answer = self.assume(self.credentials, "reports")
+        self.assertEqual((status, answer["Arn"]), (200, "arn:aws:sts::123456789012:assumed-role/reports/nightly"))
+        reports = Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        self.assertEqual(self.assume(reports, "archive")[0], 200)
+        for credentials, role in ((self.credentials, "archive"), (reports, "reports"), (reports, "checkout"), (reports, "none")):
+            status, answer = self.assume(credentials, role)
+            self.assertEqual((status, answer["Code"]), (403, "AccessDenied"))
+
+
 class Signatures(OnStage):
     """What is refused before moto sees it."""
 

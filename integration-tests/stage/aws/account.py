@@ -67,6 +67,8 @@ ASSUME = "sts:AssumeRoleWithWebIdentity"
 # `checkout` is what the demo uses. `untagged` trusts the same issuer but lets nobody set tags or a source identity,
 # `closed` trusts nobody: two refusals that AWS gives after the token was found good.
 MAY = {"checkout": [ASSUME, "sts:TagSession", "sts:SetSourceIdentity"], "untagged": [ASSUME], "closed": []}
+# Roles that another role of the account may become (`sts:AssumeRole`): by name, the role that may.
+CHAINED = {"reports": "checkout", "archive": "reports"}
 
 
 def open_account(issuers: tuple[Issuer, ...]) -> Account:
@@ -87,6 +89,10 @@ def open_account(issuers: tuple[Issuer, ...]) -> Account:
     for name, actions in MAY.items():
         role = make_role(iam, name, trust_policy(issuers, actions))
         roles[role.arn] = role
+    by_name = {role.name: role for role in roles.values()}
+    for name, by in CHAINED.items():
+        by_name[name] = make_role(iam, name, trust_in(by_name[by]))
+        roles[by_name[name].arn] = by_name[name]
     switch_authentication_on(url)
     return Account(issuers, roles, (host, port))
 
@@ -126,6 +132,12 @@ def trust_policy(issuers: tuple[Issuer, ...], actions: list[str]) -> dict:
         if actions
     ]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def trust_in(role: Role) -> dict:
+    """Trusts another role of the account."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": role.arn}, "Action": ["sts:AssumeRole"]}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def make_role(iam, name: str, trust: dict) -> Role:

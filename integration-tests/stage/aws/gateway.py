@@ -20,7 +20,7 @@ from .relay import Relay, pieces_of, readable_by_moto
 from .request import Request
 from .sessions import Sessions
 from .sigv4 import Verifier, check_claim, claim_of
-from .sts import MAX_FORM_BYTES, assume, is_web_identity
+from .sts import MAX_FORM_BYTES, assume, assume_role, is_web_identity
 
 READ_BYTES = 256 * 1024
 # Heads with a session token, and S3's 8 KiB of metadata, fit.
@@ -208,6 +208,10 @@ class Exchange:
             payload = Hashed(entry.payload or hashlib.sha256(body).hexdigest())
             verifier.check_head(hashlib.sha256(body).hexdigest())
             entry.caller = session.arn
+            if (claim.service, entry.operation) == ("sts", "AssumeRole"):
+                answer = assume_role(body, self._cloud.account, self._cloud.sessions, (session, entry))
+                self._cloud.book.write(entry)
+                return self._reply(answer)
             self._relay(request, iter([body]), payload)
 
     def _held_body(self, limit: int) -> bytes:

@@ -1,4 +1,4 @@
-"""`AssumeRoleWithWebIdentity`: parameters, token, trust policy, and only then a session."""
+"""`AssumeRoleWithWebIdentity` and `AssumeRole`: parameters, proof, trust policy, and only then a session."""
 
 import fnmatch
 import json
@@ -61,6 +61,31 @@ def assume(body: bytes, account: Account, sessions: Sessions, now: datetime) -> 
         "policy": json.loads(policy) if policy else None,
     }
     return Answer(200, "text/xml", granted(session, identity).encode()), entry
+
+
+def assume_role(body: bytes, account: Account, sessions: Sessions, asked: tuple[Session, Entry]) -> Answer:
+    """`AssumeRole` by somebody whose signature was found good; the entry is completed."""
+    caller, entry = asked
+    form = form_of(body)
+    entry.details = {"role_arn": form.get("RoleArn"), "session_name": form.get("RoleSessionName")}
+    try:
+        check(form, "RoleSessionName", r"[\w+=,.@-]{2,64}")
+        role = account.roles.get(form.get("RoleArn", ""))
+        if role is None or not any(trusts(statement, caller.role) for statement in role.trust["Statement"]):
+            raise Denied(403, "AccessDenied", f"User: {caller.arn} is not authorized to perform: sts:AssumeRole")
+        terms = {"duration": seconds_of(form), "policy": policy_of(form), "source_identity": caller.source_identity}
+        session = sessions.issue(role, form["RoleSessionName"], terms)
+    except Denied as denied:
+        entry.refuse(denied.status, denied.code, str(denied))
+        return answer(Shape.QUERY, denied.status, denied.code, str(denied))
+    entry.status = 200
+    entry.details["gave"] = session.access_key_id
+    return Answer(200, "text/xml", assumed(session).encode())
+
+
+def trusts(statement: dict, role: Role) -> bool:
+    """Does a statement of a trust policy let this role assume its own?"""
+    return statement["Effect"] == "Allow" and statement["Principal"].get("AWS") == role.arn and "sts:AssumeRole" in statement["Action"]
 
 
 def checked_form(body: bytes) -> dict[str, str]:
@@ -156,6 +181,27 @@ def allows(statement: dict, action: str, identity: Identity) -> bool:
             for operator, conditions in statement.get("Condition", {}).items()
             for key, wanted in conditions.items()
         )
+    )
+
+
+def assumed(session: Session) -> str:
+    """The response of `AssumeRole`, elements in the order that AWS writes them."""
+    return (
+        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">\n'
+        "  <AssumeRoleResult>\n"
+        "    <AssumedRoleUser>\n"
+        f"      <AssumedRoleId>{session.role.role_id}:{escape(session.name)}</AssumedRoleId>\n"
+        f"      <Arn>{escape(session.arn)}</Arn>\n"
+        "    </AssumedRoleUser>\n"
+        "    <Credentials>\n"
+        f"      <AccessKeyId>{session.access_key_id}</AccessKeyId>\n"
+        f"      <SecretAccessKey>{escape(session.secret_access_key)}</SecretAccessKey>\n"
+        f"      <SessionToken>{escape(session.session_token)}</SessionToken>\n"
+        f"      <Expiration>{session.expires_at:%Y-%m-%dT%H:%M:%SZ}</Expiration>\n"
+        "    </Credentials>\n"
+        "  </AssumeRoleResult>\n"
+        f"  <ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata>\n"
+        "</AssumeRoleResponse>\n"
     )
 
 
