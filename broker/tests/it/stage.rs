@@ -255,10 +255,17 @@ async fn sts(State((script, hands)): State<(Shared, Hands)>, headers: HeaderMap,
     if !script.answers.is_empty() {
         let (status, body) = script.answers.remove(0);
         // Back here, where the next answer is a good one: whoever follows is found out.
-        let location = [(header::LOCATION, "/")];
-        return (StatusCode::from_u16(status).unwrap(), location, body).into_response();
+        let headers = [(header::LOCATION, "/".to_owned()), (header::DATE, date(hands.now()))];
+        return (StatusCode::from_u16(status).unwrap(), headers, body).into_response();
     }
-    granted(hands.now() + SignedDuration::from_hours(1)).into_response()
+    let body = granted(hands.now() + SignedDuration::from_hours(1));
+    ([(header::DATE, date(hands.now()))], body).into_response()
+}
+
+/// The world's time as HTTP has it. The server library would write the machine's, and STS would be believed to be a
+/// world away whenever the two come within a day of each other.
+fn date(now: Timestamp) -> String {
+    now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn granted(expires: Timestamp) -> String {
