@@ -53,8 +53,9 @@ fn names() -> Names {
 }
 
 fn sent() -> Vec<Sent> {
-    let python = std::env::var("COUNTERSIGN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/botocore_requests.py");
+    let python = std::env::var_os("COUNTERSIGN_PYTHON")
+        .expect("COUNTERSIGN_PYTHON must name a Python 3 that has botocore; run ./test, which sets it");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracles/botocore_requests.py");
     let output = Command::new(python).arg(script).output().expect("Python with botocore; ./test installs it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()

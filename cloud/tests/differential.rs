@@ -16,9 +16,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows test functions, not the functions that they share")]
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Command, Stdio};
+mod oracles;
 
 use access::{AwsCredential, Secret};
 use base64::Engine;
@@ -30,6 +28,7 @@ use cloud::aws::sign::{Signer, countersign};
 use cloud::aws::verify::{self, Check};
 use http::Request;
 use http::request::Parts;
+use oracles::answers;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -41,8 +40,8 @@ const CASES: u32 = 4000;
 /// SigV4A is signed over the same canonical requests: what is tried here is the rest.
 const SIGV4A_CASES: u32 = 500;
 
-const BOTOCORE: &str = "botocore/oracle.py";
-const SIGV4A: &str = "sigv4a_oracle.py";
+const BOTOCORE: &str = "botocore_signs.py";
+const SIGV4A: &str = "sigv4a.py";
 
 const CLIENT: (&str, &str) = ("AKIAPLACEHOLDER00000", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
 const LEASE: (&str, &str) = ("ASIALEASE00000000000", "a5kNp4z+FakeSecret/OfTheLease0123456789ab");
@@ -163,28 +162,6 @@ fn drawn(number: u32) -> Vec<Case> {
     let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(4), ..Config::default() });
     let strategy = cases();
     (0..number).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
-}
-
-/// All lines in, all answers out, in order.
-fn answers(script: &str, lines: &[Value]) -> Vec<Value> {
-    let python = std::env::var_os("COUNTERSIGN_PYTHON")
-        .expect("COUNTERSIGN_PYTHON must name a Python 3 that has botocore; run ./test, which sets it");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
-    let mut child = Command::new(&python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let answers: Vec<Value> = std::thread::scope(|scope| {
-        scope.spawn(move || lines.iter().for_each(|line| writeln!(stdin, "{line}").unwrap()));
-        BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-            .collect()
-    });
-    assert!(
-        child.wait().unwrap().success(),
-        "{python:?} could not do it; does it have what integration-tests/stage/setup installs?"
-    );
-    assert_eq!(answers.len(), lines.len());
-    answers
 }
 
 /// Verifies what botocore signed as the client, and countersigns it.

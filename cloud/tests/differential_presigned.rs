@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows test functions, not the functions that they share")]
 
-mod botocore;
+mod oracles;
 
 use access::{AwsCredential, Secret};
 use cloud::aws::claim::Claim;
@@ -209,12 +209,12 @@ fn botocore_and_we_presign_the_same() {
     let strategy = cases();
     let cases: Vec<Case> = (0..CASES).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
     let keys = SigningKeys::new();
-    let answers = botocore::sign(&cases.iter().map(Case::line).collect::<Vec<_>>());
+    let answers = oracles::answers("botocore_signs.py", &cases.iter().map(Case::line).collect::<Vec<_>>());
     let sent: Vec<Parts> =
         cases.iter().zip(&answers).map(|(case, answer)| through(case, case.received(answer), &keys)).collect();
 
     let lines: Vec<Value> = cases.iter().zip(&sent).map(|(case, parts)| again(case, parts)).collect();
-    for ((case, ours), theirs) in cases.iter().zip(&sent).zip(botocore::sign(&lines)) {
+    for ((case, ours), theirs) in cases.iter().zip(&sent).zip(oracles::answers("botocore_signs.py", &lines)) {
         let header = |name: &str| {
             let headers = theirs["headers"].as_array().unwrap();
             headers.iter().find(|header| header[0] == name).map(|header| header[1].as_str().unwrap().to_owned())

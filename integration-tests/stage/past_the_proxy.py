@@ -27,9 +27,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from piping import copy
+
 # All of the hosts that the stage's programs ask. A wildcard covers one label.
 HOSTS = ("*.amazonaws.com", "*.us-east-1.amazonaws.com", "*.s3.amazonaws.com", "*.s3.us-east-1.amazonaws.com", "*.s3.dualstack.us-east-1.amazonaws.com")
-READ_BYTES = 256 * 1024
 MAX_HEAD_BYTES = 16 * 1024
 
 
@@ -93,17 +94,6 @@ class Tunnel(socketserver.BaseRequestHandler):
 
     def finish(self):
         """Nothing more to do: the sockets are closed where they were opened."""
-
-
-def copy(source: socket.socket, target: socket.socket):
-    """Bytes from one side to the other until there are no more."""
-    try:
-        while piece := source.recv(READ_BYTES):
-            target.sendall(piece)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        # One side is gone; the other one learns it by the end of its stream.
-        source.close()
 
 
 class Relay(socketserver.ThreadingTCPServer):

@@ -15,7 +15,8 @@ import socketserver
 import threading
 from pathlib import Path
 
-READ_BYTES = 256 * 1024
+from piping import copy
+
 # A request head, and a first flight with keys of the largest kind.
 MAX_BEGINNING_BYTES = 64 * 1024
 HANDSHAKE, CLIENT_HELLO, ALPN = 22, 1, 16
@@ -81,7 +82,7 @@ class Tap(socketserver.BaseRequestHandler):
     def handle(self):
         """Both ways until both ends are silent; notes the beginning of what the program says."""
         with socket.create_connection(self.server.proxy) as proxy:
-            back = threading.Thread(target=copy, args=(proxy, self.request, lambda _: None), daemon=True)
+            back = threading.Thread(target=copy, args=(proxy, self.request), daemon=True)
             back.start()
             copy(self.request, proxy, Beginning(self.server.note).feed)
             back.join()
@@ -109,18 +110,6 @@ class Beginning:
             self._done = True
         except EOFError:
             return
-
-
-def copy(source: socket.socket, target: socket.socket, watch):
-    """Bytes from one side to the other until there are no more."""
-    try:
-        while piece := source.recv(READ_BYTES):
-            watch(piece)
-            target.sendall(piece)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        # One side is gone; the other one learns it by the end of its stream.
-        source.close()
 
 
 class Server(socketserver.ThreadingTCPServer):

@@ -85,8 +85,9 @@ pub(crate) fn refuse_hopeless(call: &Call, vends: Vends) -> Result<(), Refusal> 
 }
 
 /// Refuses a token that the program itself would hold, unless the operator has said so by its name.
-pub(crate) fn refuse_unnamed(call: &Call, vends: Vends, lease: &Lease) -> Result<(), Refusal> {
-    if vends != Vends::Token || lease.permit().names(call) {
+pub(crate) fn refuse_unnamed(call: Option<&Call>, vends: Vends, lease: &Lease) -> Result<(), Refusal> {
+    let Some(call) = call.filter(|_| vends == Vends::Token) else { return Ok(()) };
+    if lease.permit().names(call) {
         return Ok(());
     }
     let action = call.action.as_deref().unwrap_or_default();

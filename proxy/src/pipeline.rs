@@ -13,13 +13,10 @@ use cloud::aws::recognise::refine_with_body;
 use cloud::aws::vending::{vends, vends_unsigned};
 use http::header::{ALT_SVC, AUTHORIZATION, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use lease::{Ask, Derived, Lessor};
 
-use crate::ahead::Ahead;
 use crate::aim::{Aim, Kind};
 use crate::answer::{AnswerBody, relay};
 use crate::app::App;
@@ -36,14 +33,14 @@ use crate::interim::{Ear, Mouth};
 use crate::ledger::Ledger;
 use crate::protocol::Protocol;
 use crate::record::Entry;
-use crate::refuse::{Dialect, with_causes};
+use crate::refuse::Dialect;
 use crate::shared;
 use crate::sign::{By, Hold, credential, prove, prove_bodiless, sign};
 use crate::skews::Moment;
 use crate::standing::Standing;
-use crate::switched::{self, Switched};
+use crate::switched;
 use crate::trouble::{self, Stop};
-use crate::upstream::{Answered, Carrier, Line, Slot};
+use crate::upstream::{Answered, Carrier, Slot};
 
 /// One connection of a program, and what its requests have in common.
 #[derive(Debug)]
@@ -100,7 +97,11 @@ impl<L: Lessor> Conversation<L> {
             (Ok(Answered { response, carrier: Carrier::Line(line) }), Some(switch))
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS =>
             {
-                return self.switch((response.into_parts().0, line), switch, entry).await;
+                let (ledger, idle) = (self.ledger.clone(), self.app.idle());
+                let head = response.into_parts().0;
+                let (answer, socket) = switched::begin((head, line), switch, entry, (ledger, idle)).await;
+                self.app.shutdown.spawn(socket);
+                return answer;
             }
             (Ok(answered), _) => relay(answered, self.slot.clone(), entry).await,
             (Err(stop), _) => trouble::answer(
@@ -114,34 +115,6 @@ impl<L: Lessor> Conversation<L> {
             // The program's body, if it still comes, is read by nobody. Over HTTP/2 its stream is reset by itself.
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        answer
-    }
-
-    /// The answer that changes the protocol, and behind it the WebSocket.
-    async fn switch(
-        &self,
-        (head, line): (response::Parts, Box<Line>),
-        switch: OnUpgrade,
-        mut entry: Box<Entry>,
-    ) -> Response<AnswerBody> {
-        entry.answered(head.status.as_u16());
-        let (wire, said) = line.into_wire().await;
-        let (ledger, idle) = (self.ledger.clone(), self.app.idle());
-        self.app.shutdown.spawn(async move {
-            let switched = Switched::new(entry);
-            match switch.await {
-                Ok(program) => {
-                    ledger.switch();
-                    switched.carry(TokioIo::new(program), Ahead::new(wire, said), idle).await;
-                }
-                Err(error) => {
-                    tracing::debug!(cause = with_causes(&error), "the program left before its WebSocket began")
-                }
-            }
-        });
-        let mut answer = Response::from_parts(head, AnswerBody::Empty);
-        hop::strip_response(answer.headers_mut());
-        switched::name_upgrade(answer.headers_mut());
         answer
     }
 
@@ -243,8 +216,8 @@ impl<L: Lessor> Conversation<L> {
         derive::refuse_hopeless(call, vends)?;
 
         let call = call.clone();
-        let lease = self.lease((target.clone(), call.clone()), client, entry).await?;
-        derive::refuse_unnamed(&call, vends, &lease)?;
+        let lease = self.lease((target.clone(), call), client, entry).await?;
+        derive::refuse_unnamed(entry.called(), vends, &lease)?;
         let expected = Expected::of_signed(vends, &target, &lease);
 
         hop::strip_request(&mut head.headers);

@@ -8,12 +8,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, response};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::ahead::Ahead;
+use crate::answer::AnswerBody;
+use crate::hop;
+use crate::ledger::Ledger;
 use crate::record::Entry;
 use crate::refuse::with_causes;
 use crate::tunnel::carry;
+use crate::upstream::Line;
 
 /// The only protocol that is changed to.
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
@@ -43,21 +50,48 @@ fn lists_upgrade(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|value| value.split(',').any(|item| item.trim().eq_ignore_ascii_case("upgrade")))
 }
 
+/// The answer that changes the protocol, and what carries the WebSocket behind it.
+pub(crate) async fn begin(
+    (head, line): (response::Parts, Box<Line>),
+    switch: OnUpgrade,
+    mut entry: Box<Entry>,
+    (ledger, idle): (Arc<Ledger>, Duration),
+) -> (Response<AnswerBody>, impl Future<Output = ()> + Send + 'static) {
+    entry.answered(head.status.as_u16());
+    let (wire, said) = line.into_wire().await;
+    let mut answer = Response::from_parts(head, AnswerBody::Empty);
+    hop::strip_response(answer.headers_mut());
+    name_upgrade(answer.headers_mut());
+    let socket = async move {
+        let switched = Switched::new(entry);
+        match switch.await {
+            Ok(program) => {
+                ledger.switch();
+                switched.carry(TokioIo::new(program), Ahead::new(wire, said), idle).await;
+            }
+            Err(error) => {
+                tracing::debug!(cause = with_causes(&error), "the program left before its WebSocket began")
+            }
+        }
+    };
+    (answer, socket)
+}
+
 /// A WebSocket that is open, and its record.
 #[derive(Debug)]
-pub(crate) struct Switched {
+struct Switched {
     entry: Box<Entry>,
     up: Arc<AtomicU64>,
     down: Arc<AtomicU64>,
 }
 
 impl Switched {
-    pub(crate) fn new(mut entry: Box<Entry>) -> Self {
+    fn new(mut entry: Box<Entry>) -> Self {
         Self { up: entry.carried_up(), entry, down: Arc::default() }
     }
 
     /// Carries it to its end: each side may end its direction first; nothing may move for `idle` at most.
-    pub(crate) async fn carry<P, D>(mut self, mut program: P, destination: D, idle: Duration)
+    async fn carry<P, D>(mut self, mut program: P, destination: D, idle: Duration)
     where
         P: AsyncRead + AsyncWrite + Unpin,
         D: AsyncRead + AsyncWrite + Unpin,

@@ -24,8 +24,8 @@ pub enum StripError {
     /// Each reader could believe another one.
     #[error("the request has more than one `{0}` header; send it once")]
     Repeated(HeaderName),
-    /// A presigned URL, or a URL and a header that both sign: AWS takes only one mechanism.
-    #[error("the URL carries authentication of its own (`{0}`); presigned URLs are not countersigned yet")]
+    /// A URL and a header that both sign: AWS takes only one mechanism.
+    #[error("the URL carries authentication (`{0}`), and the header does too; sign in one of them")]
     InQuery(&'static str),
     /// AWS would have to choose.
     #[error(

@@ -89,8 +89,8 @@ async fn program_that_offers_http1_only_gets_it_on_both_sides() {
     assert!(answer.status == 200 && answer.body.starts_with("GET /x HTTP/1.1\r\n"), "{answer:?}");
 }
 
-#[tokio::test]
-async fn program_gets_http1_where_its_destination_speaks_nothing_newer() {
+/// A stage whose cloud speaks HTTP/1.1 and nothing newer; the directory holds its root.
+async fn before_http1() -> (Mirror, Stage, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let (tls, roots) = localhost(&directory, &[b"http/1.1"]);
     let mirror = Mirror::with_tls(tls.by_name().clone()).await;
@@ -98,6 +98,12 @@ async fn program_gets_http1_where_its_destination_speaks_nothing_newer() {
     wish.endpoints = vec![("*amazonaws.com", format!("https://localhost:{}", mirror.address.port()))];
     wish.upstream_roots = Some(roots);
     let stage = Stage::with(wish).await;
+    (mirror, stage, directory)
+}
+
+#[tokio::test]
+async fn program_gets_http1_where_its_destination_speaks_nothing_newer() {
+    let (mirror, stage, _directory) = before_http1().await;
     for _ in 0..2 {
         let mut io = tls_offering(&stage, S3_443, BOTH).await.unwrap();
         assert_eq!(io.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
@@ -114,13 +120,7 @@ async fn program_gets_http1_where_its_destination_speaks_nothing_newer() {
 
 #[tokio::test]
 async fn program_that_speaks_nothing_older_is_translated() {
-    let directory = tempfile::tempdir().unwrap();
-    let (tls, roots) = localhost(&directory, &[b"http/1.1"]);
-    let mirror = Mirror::with_tls(tls.by_name().clone()).await;
-    let mut wish = Wish::aws_at(mirror.address);
-    wish.endpoints = vec![("*amazonaws.com", format!("https://localhost:{}", mirror.address.port()))];
-    wish.upstream_roots = Some(roots);
-    let stage = Stage::with(wish).await;
+    let (_mirror, stage, _directory) = before_http1().await;
     let io = tls_offering(&stage, S3_443, &[b"h2"]).await.unwrap();
     let (sender, connection) = h2::client::handshake(io).await.unwrap();
     tokio::spawn(async move { drop(connection.await) });
