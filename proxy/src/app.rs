@@ -12,23 +12,23 @@ use jiff::SignedDuration;
 use lease::{DerivedCredentials, Leases};
 use serve::{Shutdown, Wanted};
 
-use crate::classify::Classifier;
-use crate::distrust::Distrust;
-use crate::echo::Said;
-use crate::egress::Egress;
-use crate::guard::Patience;
-use crate::holding::Holding;
-use crate::identify::TokenFile;
-use crate::ids::RequestIds;
-use crate::ledger::Ledger;
-use crate::metrics::Metrics;
+use crate::books::ids::RequestIds;
+use crate::books::metrics::Metrics;
+use crate::books::record::Entry;
+use crate::books::reporter::Reporter;
+use crate::calls::classify::Classifier;
+use crate::calls::echo::Said;
+use crate::calls::identify::TokenFile;
+use crate::calls::skews::Skews;
+use crate::entrances::distrust::Distrust;
+use crate::entrances::shared::Shared;
+use crate::places::egress::Egress;
 use crate::program::default_target;
 use crate::rates::Limiter;
-use crate::record::Entry;
-use crate::reporter::Reporter;
-use crate::shared::Shared;
-use crate::skews::Skews;
 use crate::upstream::{Dialer, Upstreams};
+use crate::wire::guard::Patience;
+use crate::wire::holding::Holding;
+use crate::wire::ledger::Ledger;
 
 /// The parts that requests meet, in that order. It never changes: where the settings do, another takes its place, which
 /// has the parts with a memory in common with it.

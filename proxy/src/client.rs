@@ -6,8 +6,8 @@ use std::sync::Arc;
 use access::{Evidence, Refusal, RefusalCode};
 use tokio::net::TcpStream;
 
-use crate::identify::TokenFile;
-use crate::shared::KnownApp;
+use crate::calls::identify::TokenFile;
+use crate::entrances::shared::KnownApp;
 
 /// Where a connection comes from, and what it has shown.
 #[derive(Debug, Clone)]

@@ -12,14 +12,14 @@ use config::{ProxySettings, Settings};
 use rustls::pki_types::CertificateDer;
 
 use crate::app::{App, Latest, Renewed, span};
-use crate::classify::Classifier;
-use crate::egress::Egress;
+use crate::calls::classify::Classifier;
+use crate::entrances::shared::Shared;
+use crate::places::egress::Egress;
 use crate::program::{Inherited, Offer, Programs, default_target};
-use crate::protocol::Protocol;
 use crate::proxy::BindError;
-use crate::shared::Shared;
 use crate::succession::{Succession, Turn};
 use crate::upstream::{Dialer, Outbound, Via};
+use crate::wire::protocol::Protocol;
 
 /// Protocols that programs are offered (RFC 7301), unless their destination is found to speak HTTP/2.
 const ALPN: [&[u8]; 1] = [Protocol::Http1.alpn()];

@@ -12,21 +12,21 @@ use config::{ProxySettings, Settings};
 use lease::{DerivedCredentials, Leases, Lessor};
 use serve::{Accepted, Drained, Listener, Shutdown};
 
-use crate::accept::{self, Door};
-use crate::access_log::{AccessLog, Writing};
 use crate::app::{App, Latest, limiter, span};
 use crate::authority::AuthorityError;
-use crate::classify::Classifier;
+use crate::books::access_log::{AccessLog, Writing};
+use crate::books::ids::RequestIds;
+use crate::books::metrics::{Metrics, Present};
+use crate::books::reporter::{self, Filed};
+use crate::calls::classify::Classifier;
+use crate::calls::identify::TokenFile;
 use crate::control::{Control, Place, inbound, shared};
-use crate::holding::Holding;
-use crate::identify::TokenFile;
-use crate::ids::RequestIds;
-use crate::metrics::{Metrics, Present};
+use crate::entrances::accept::{self, Door};
 use crate::program::{Inherited, ProgramError, Programs, default_target};
 use crate::rates::Peers;
-use crate::reporter::{self, Filed};
 use crate::upstream::Upstreams;
 use crate::vitals::Vitals;
+use crate::wire::holding::Holding;
 
 /// How long records may take to reach the lessor after the last connection has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(5);

@@ -33,10 +33,10 @@ use serve::Shutdown;
 
 use self::hub::Way;
 use self::slot::{Early, Found};
-use crate::arriving::{ArrivalError, Arriving};
-use crate::body::{BodyError, RequestBody};
-use crate::destination::Destination;
-use crate::protocol::Protocol;
+use crate::places::destination::Destination;
+use crate::wire::arriving::{ArrivalError, Arriving};
+use crate::wire::body::{BodyError, RequestBody};
+use crate::wire::protocol::Protocol;
 
 /// How often a request is sent in all, where the destination has surely not begun with it.
 const TRIES: usize = 4;

@@ -20,11 +20,11 @@ use super::dialled::Dialled as Recent;
 use super::line::Line;
 use super::via::{Via, ViaError};
 use super::wire::{Io, Wire};
-use crate::ahead::Ahead;
-use crate::destination::{Destination, Scheme};
-use crate::egress::{Barred, Egress};
-use crate::pipe::Pipe;
-use crate::protocol::Protocol;
+use crate::places::destination::{Destination, Scheme};
+use crate::places::egress::{Barred, Egress};
+use crate::wire::ahead::Ahead;
+use crate::wire::pipe::Pipe;
+use crate::wire::protocol::Protocol;
 
 /// How long one address may take before the next is tried beside it (RFC 8305 §5).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::dial::{DialError, Dialer, Dialled};
 use super::line::Line;
 use super::trunk::{Place, Trunk};
-use crate::destination::Destination;
-use crate::protocol::Protocol;
+use crate::places::destination::Destination;
+use crate::wire::protocol::Protocol;
 
 /// HTTP/2 connections to one destination. With the usual 100 requests on each, more than a proxy's programs ask at once.
 const MAX_TRUNKS: usize = 8;

@@ -17,12 +17,12 @@ use http_body::Body;
 
 use super::trunk::Place;
 use super::{Answered, Carrier, SendError};
-use crate::arriving::Arriving;
-use crate::body::{BodyError, RequestBody};
-use crate::destination::{Destination, Scheme};
-use crate::interim::Ear;
-use crate::pour::{Pour, Spilt};
-use crate::silence::Silence;
+use crate::places::destination::{Destination, Scheme};
+use crate::wire::arriving::Arriving;
+use crate::wire::body::{BodyError, RequestBody};
+use crate::wire::interim::Ear;
+use crate::wire::pour::{Pour, Spilt};
+use crate::wire::silence::Silence;
 
 /// A request under way.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use super::wire::Wire;
 use super::{Answered, Carrier};
-use crate::arriving::Arriving;
-use crate::body::RequestBody;
-use crate::destination::Destination;
-use crate::head::MAX_HEADERS;
+use crate::places::destination::Destination;
+use crate::wire::arriving::Arriving;
+use crate::wire::body::RequestBody;
+use crate::wire::head::MAX_HEADERS;
 
 /// Longest head of an answer. CloudFront and S3 answer with a few KiB; user metadata may add 2 KiB.
 pub(super) const MAX_ANSWER_HEAD: usize = 64 * 1024;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::hub::Hub;
 use super::line::Line;
 use super::slot::Slot;
-use crate::destination::Destination;
+use crate::places::destination::Destination;
 
 /// Idle connections kept to one origin. A program with more requests at once than this dials anew.
 const MAX_IDLE_PER_ORIGIN: usize = 64;

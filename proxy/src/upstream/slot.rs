@@ -8,8 +8,8 @@ use super::dial::DialError;
 use super::hub::{Hub, Way};
 use super::line::{Line, poll_once};
 use super::pool::Pool;
-use crate::destination::Destination;
-use crate::protocol::Protocol;
+use crate::places::destination::Destination;
+use crate::wire::protocol::Protocol;
 
 /// Holds one line between two requests of one connection. Its lock is never contended but by the sweeper.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use tokio::time::interval;
 use super::hub::Hub;
 use super::line::MAX_ANSWER_HEAD;
 use super::wire::Wire;
-use crate::refuse::with_causes;
+use crate::answers::refuse::with_causes;
 
 /// Bytes of one answer that a destination may send ahead of the program: a stream of 50 MB/s over 20 ms.
 const STREAM_WINDOW: u32 = 1024 * 1024;

@@ -15,11 +15,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::destination::{Destination, Scheme};
-use crate::egress::is_localhost;
-use crate::head::MAX_HEADERS;
-use crate::pipe::Pipe;
-use crate::protocol::Protocol;
+use crate::places::destination::{Destination, Scheme};
+use crate::places::egress::is_localhost;
+use crate::wire::head::MAX_HEADERS;
+use crate::wire::pipe::Pipe;
+use crate::wire::protocol::Protocol;
 
 /// Longest head of the answer to `CONNECT`.
 const MAX_ANSWER: usize = 16 * 1024;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use crate::ahead::Ahead;
-use crate::pipe::Pipe;
-use crate::silence::Silence;
+use crate::wire::ahead::Ahead;
+use crate::wire::pipe::Pipe;
+use crate::wire::silence::Silence;
 
 /// A connection to a destination. While a request is under way on it, neither direction may be silent for longer than
 /// `idle`: a program that uploads keeps the destination's silence alive, and the other way round.

@@ -1,0 +1,130 @@
+//! The body of an answer on its way down: relayed as it comes, or a refusal's text.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::books::record::Entry;
+use crate::upstream::{Answered, Carrier, Slot};
+use crate::wire::arriving::{ArrivalError, Arriving};
+use crate::wire::hop;
+
+/// An answer's body.
+#[derive(Debug)]
+pub(crate) enum AnswerBody {
+    /// What a refusal says.
+    Text(Option<Bytes>),
+    /// What the destination sends.
+    Relayed(Relay),
+    /// Nothing, or nothing more.
+    Empty,
+}
+
+/// A body that is being relayed. It drives what it comes on, gives a line back at the end, and then closes the
+/// request's record.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    arriving: Arriving,
+    carrier: Carrier,
+    slot: Arc<Slot>,
+    entry: Box<Entry>,
+}
+
+/// Passes an answer on, without what was meant for this hop.
+pub(crate) async fn relay(answered: Answered, slot: Arc<Slot>, mut entry: Box<Entry>) -> Response<AnswerBody> {
+    let Answered { response, carrier } = answered;
+    let (mut head, arriving) = response.into_parts();
+    hop::strip_response(&mut head.headers);
+    entry.answered(head.status.as_u16());
+    let mut relay = Relay { arriving, carrier, slot, entry };
+    if relay.arriving.is_end_stream() || head.status == StatusCode::NO_CONTENT {
+        std::future::poll_fn(|cx| {
+            relay.end(cx);
+            Poll::Ready(())
+        })
+        .await;
+        relay.into_empty(head)
+    } else {
+        Response::from_parts(head, AnswerBody::Relayed(relay))
+    }
+}
+
+impl Relay {
+    /// The answer is whole: the line is free for the next request, unless the last one's body is still on its way.
+    fn end(&mut self, cx: &mut Context<'_>) {
+        self.entry.whole();
+        self.carrier.drive(cx);
+    }
+
+    fn into_empty(self, head: http::response::Parts) -> Response<AnswerBody> {
+        self.finish();
+        Response::from_parts(head, AnswerBody::Empty)
+    }
+
+    fn finish(self) {
+        let Self { carrier, slot, entry, .. } = self;
+        match carrier {
+            Carrier::Line(line) if line.is_free() => slot.put(line),
+            // A lane that ends before its request's body resets it: nobody reads on.
+            Carrier::Line(_) | Carrier::Lane(_) => {}
+        }
+        drop(entry);
+    }
+}
+
+impl AnswerBody {
+    /// Moves what else belongs to the exchange, while the program takes nothing of the answer.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Self::Relayed(relay) = self {
+            relay.carrier.drive(cx);
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = ArrivalError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ArrivalError>>> {
+        let this = self.get_mut();
+        let relay = match this {
+            Self::Empty => return Poll::Ready(None),
+            Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Relayed(relay) => relay,
+        };
+        let frame = ready!(relay.carrier.poll_frame(&mut relay.arriving, cx));
+        match &frame {
+            Some(Ok(frame)) => relay.entry.carry_down(frame.data_ref().map_or(0, |data| data.len() as u64)),
+            Some(Err(error)) => relay.entry.broken(crate::answers::refuse::with_causes(error)),
+            None => {}
+        }
+        // With a known length the server asks for nothing after the last byte, so the end is acted on here.
+        if frame.is_none() || (matches!(frame, Some(Ok(_))) && relay.arriving.is_end_stream()) {
+            relay.end(cx);
+            if let Self::Relayed(relay) = std::mem::replace(this, Self::Empty) {
+                relay.finish();
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty | Self::Text(None) => true,
+            Self::Text(Some(text)) => text.is_empty(),
+            Self::Relayed(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty | Self::Text(None) => SizeHint::with_exact(0),
+            Self::Text(Some(text)) => SizeHint::with_exact(text.len() as u64),
+            Self::Relayed(relay) => relay.arriving.size_hint(),
+        }
+    }
+}

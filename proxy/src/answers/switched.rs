@@ -1,0 +1,161 @@
+//! After `101 Switching Protocols`: a WebSocket (RFC 6455). Its bytes go both ways untouched, and are counted.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, response};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::answers::answer::AnswerBody;
+use crate::answers::refuse::with_causes;
+use crate::books::record::Entry;
+use crate::entrances::tunnel::carry;
+use crate::upstream::Line;
+use crate::wire::ahead::Ahead;
+use crate::wire::hop;
+use crate::wire::ledger::Ledger;
+
+/// The only protocol that is changed to.
+const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+
+/// Whether a request asks for a WebSocket (RFC 6455 §4.1). What looks like it and is not is an ordinary request, whose
+/// `Upgrade` ends here.
+pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && is_websocket(request.headers())
+        && request.headers().get_all(CONNECTION).iter().any(lists_upgrade)
+}
+
+/// Whether headers name a WebSocket, and nothing else, as the protocol to change to.
+pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
+    let mut all = headers.get_all(UPGRADE).iter();
+    all.next().is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes())) && all.next().is_none()
+}
+
+/// Says for the next hop what was said to us for this one.
+pub(crate) fn name_upgrade(headers: &mut HeaderMap) {
+    headers.insert(UPGRADE, WEBSOCKET);
+    headers.append(CONNECTION, HeaderValue::from_static("upgrade"));
+}
+
+fn lists_upgrade(value: &HeaderValue) -> bool {
+    value.to_str().is_ok_and(|value| value.split(',').any(|item| item.trim().eq_ignore_ascii_case("upgrade")))
+}
+
+/// The answer that changes the protocol, and what carries the WebSocket behind it.
+pub(crate) async fn begin(
+    (head, line): (response::Parts, Box<Line>),
+    switch: OnUpgrade,
+    mut entry: Box<Entry>,
+    (ledger, idle): (Arc<Ledger>, Duration),
+) -> (Response<AnswerBody>, impl Future<Output = ()> + Send + 'static) {
+    entry.answered(head.status.as_u16());
+    let (wire, said) = line.into_wire().await;
+    let mut answer = Response::from_parts(head, AnswerBody::Empty);
+    hop::strip_response(answer.headers_mut());
+    name_upgrade(answer.headers_mut());
+    let socket = async move {
+        let switched = Switched::new(entry);
+        match switch.await {
+            Ok(program) => {
+                ledger.switch();
+                switched.carry(TokioIo::new(program), Ahead::new(wire, said), idle).await;
+            }
+            Err(error) => {
+                tracing::debug!(cause = with_causes(&error), "the program left before its WebSocket began")
+            }
+        }
+    };
+    (answer, socket)
+}
+
+/// A WebSocket that is open, and its record.
+#[derive(Debug)]
+struct Switched {
+    entry: Box<Entry>,
+    up: Arc<AtomicU64>,
+    down: Arc<AtomicU64>,
+}
+
+impl Switched {
+    fn new(mut entry: Box<Entry>) -> Self {
+        Self { up: entry.carried_up(), entry, down: Arc::default() }
+    }
+
+    /// Carries it to its end: each side may end its direction first; nothing may move for `idle` at most.
+    async fn carry<P, D>(mut self, mut program: P, destination: D, idle: Duration)
+    where
+        P: AsyncRead + AsyncWrite + Unpin,
+        D: AsyncRead + AsyncWrite + Unpin,
+    {
+        let destination = Counted { io: destination, up: self.up.clone(), down: self.down.clone() };
+        match carry(&mut program, destination, idle).await {
+            Ok(_) => self.entry.whole(),
+            Err(error) => self.entry.broken(with_causes(&error)),
+        }
+    }
+}
+
+impl Drop for Switched {
+    fn drop(&mut self) {
+        self.entry.carry_down(self.down.load(Ordering::Relaxed));
+    }
+}
+
+/// The destination's side. All bytes pass here.
+struct Counted<D> {
+    io: D,
+    up: Arc<AtomicU64>,
+    down: Arc<AtomicU64>,
+}
+
+impl<D: AsyncRead + Unpin> AsyncRead for Counted<D> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        self.down.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<D: AsyncWrite + Unpin> AsyncWrite for Counted<D> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
+        self.up.fetch_add(written as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_wish_for_a_websocket_is_one() {
+        let asks = |lines: &[(&str, &str)]| {
+            let request = lines.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
+            is_asked(&request.body(()).unwrap())
+        };
+        assert!(asks(&[("upgrade", "WebSocket"), ("connection", "keep-alive, Upgrade")]));
+        assert!(!asks(&[("upgrade", "websocket")]));
+        assert!(!asks(&[("upgrade", "h2c"), ("connection", "upgrade")]));
+        assert!(!asks(&[("upgrade", "websocket"), ("upgrade", "h2c"), ("connection", "upgrade")]));
+        assert!(!asks(&[("upgrade", "websocket, h2c"), ("connection", "upgrade")]));
+    }
+}

@@ -1,0 +1,218 @@
+//! The record of one request: opened when its head is read, closed whatever happens.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use access::{Call, Lease, Outcome, Record, Refusal, RequestId, TargetName};
+use jiff::{SignedDuration, Timestamp};
+use lease::Derived;
+use tokio::time::Instant;
+
+use crate::books::reporter::Reporter;
+use crate::wire::ledger::Ledger;
+
+/// A record that is not closed yet. Dropping it closes it: as it was decided, or as broken off.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    id: RequestId,
+    at: Timestamp,
+    began: Instant,
+    target: Option<TargetName>,
+    lease: Option<Arc<Lease>>,
+    derived: Option<(String, Arc<Derived>)>,
+    call: Option<Call>,
+    ending: Ending,
+    is_for_the_book: bool,
+    from: Option<IpAddr>,
+    /// When its head was sent on, and then how long it took until the head of the answer was here.
+    sent: Option<Instant>,
+    upstream: Option<Duration>,
+    carried_up: Option<Arc<AtomicU64>>,
+    bytes_down: u64,
+    ledger: Arc<Ledger>,
+    reporter: Reporter,
+}
+
+/// What will be said if the record is closed now.
+#[derive(Debug)]
+enum Ending {
+    /// Nothing is decided yet: the program leaves, or the grace of a shutdown is over.
+    Open,
+    /// The destination has answered with this status, and its body is not whole yet.
+    Answered(u16),
+    Whole(u16),
+    Refused(Refusal),
+    Broken(String),
+}
+
+impl Entry {
+    /// Opens a record.
+    pub(crate) fn open(
+        (id, at): (RequestId, Timestamp),
+        from: Option<IpAddr>,
+        ledger: Arc<Ledger>,
+        reporter: Reporter,
+    ) -> Self {
+        Self {
+            id,
+            at,
+            began: Instant::now(),
+            target: None,
+            lease: None,
+            derived: None,
+            call: None,
+            ending: Ending::Open,
+            is_for_the_book: true,
+            from,
+            sent: None,
+            upstream: None,
+            carried_up: None,
+            bytes_down: 0,
+            ledger,
+            reporter,
+        }
+    }
+
+    /// The request's id.
+    pub(crate) const fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// What it would do.
+    pub(crate) fn call(&mut self, call: Call) -> &mut Call {
+        self.call.insert(call)
+    }
+
+    /// What it would do, as far as that is known.
+    pub(crate) const fn called(&self) -> Option<&Call> {
+        self.call.as_ref()
+    }
+
+    /// It is no cloud's business: it is counted, and the audit book does not hear of it unless it is refused.
+    pub(crate) const fn only_counted(&mut self) {
+        self.is_for_the_book = false;
+    }
+
+    /// What its placeholder stands for.
+    pub(crate) fn target(&mut self, target: TargetName) {
+        self.target = Some(target);
+    }
+
+    /// What it is countersigned with.
+    pub(crate) fn lease(&mut self, lease: Arc<Lease>) {
+        if let Some(call) = &mut self.call {
+            call.settle(lease.permit().target().account());
+        }
+        self.lease = Some(lease);
+    }
+
+    /// What it is countersigned with, and what its placeholder stands for.
+    pub(crate) fn leased(&self) -> Option<(&TargetName, &Lease)> {
+        self.target.as_ref().zip(self.lease.as_deref())
+    }
+
+    /// What the cloud gave to an earlier call, and this one is countersigned with; `id` is its placeholder's.
+    pub(crate) fn derived(&mut self, id: String, derived: Arc<Derived>) {
+        self.derived = Some((id, derived));
+    }
+
+    /// The access key id that stands for what the cloud gave to an earlier call, and that itself.
+    pub(crate) fn derivation(&self) -> Option<(&str, &Derived)> {
+        self.derived.as_ref().map(|(id, derived)| (id.as_str(), &**derived))
+    }
+
+    /// Where its body's bytes are counted.
+    pub(crate) fn carried_up(&mut self) -> Arc<AtomicU64> {
+        self.carried_up.get_or_insert_default().clone()
+    }
+
+    /// Whether bytes of its body were sent on.
+    pub(crate) fn has_carried_up(&self) -> bool {
+        self.carried_up.as_ref().is_some_and(|carried| carried.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Bytes of the answer's body went down.
+    pub(crate) const fn carry_down(&mut self, bytes: u64) {
+        self.bytes_down += bytes;
+    }
+
+    /// Its head is being sent on.
+    pub(crate) fn sent(&mut self) {
+        self.sent = Some(Instant::now());
+    }
+
+    /// The answer's head is here.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.upstream = self.sent.map(|sent| sent.elapsed());
+        self.ending = Ending::Answered(status);
+    }
+
+    /// The answer is whole.
+    pub(crate) fn whole(&mut self) {
+        if let Ending::Answered(status) = self.ending {
+            self.ending = Ending::Whole(status);
+        }
+    }
+
+    /// It is refused; what broke off before stays the reason.
+    pub(crate) fn refused(&mut self, refusal: Refusal) {
+        if matches!(self.ending, Ending::Open) {
+            self.ending = Ending::Refused(refusal);
+        }
+    }
+
+    /// It broke off.
+    pub(crate) fn broken(&mut self, message: String) {
+        self.ending = Ending::Broken(message);
+    }
+
+    fn close(&mut self) -> Record {
+        let permit = self.lease.as_ref().map(|lease| lease.permit());
+        let refused = match &self.ending {
+            Ending::Refused(refusal) => refusal.subject.clone(),
+            Ending::Open | Ending::Answered(_) | Ending::Whole(_) | Ending::Broken(_) => None,
+        };
+        let outcome = match std::mem::replace(&mut self.ending, Ending::Open) {
+            Ending::Whole(status) if permit.is_some() => Outcome::Countersigned { status },
+            Ending::Whole(status) => Outcome::Passed { status },
+            Ending::Refused(Refusal { code, message, .. }) => Outcome::Refused { code, message },
+            Ending::Broken(message) => Outcome::Broken { message },
+            Ending::Answered(_) => {
+                Outcome::Broken { message: "the connection ended before the answer was whole".into() }
+            }
+            Ending::Open => Outcome::Broken { message: "the connection ended before there was an answer".into() },
+        };
+        Record {
+            id: self.id,
+            at: self.at,
+            caller: permit.map(|permit| permit.caller().subject.clone()).or(refused),
+            target: self.target.take(),
+            role: permit.map(|permit| permit.target().role.clone()),
+            derived: self.derived.as_ref().map(|(_, derived)| derived.principal().to_owned()),
+            grant: permit.map(|permit| permit.grant().name.clone()),
+            lease: self.lease.as_ref().map(|lease| lease.id()),
+            call: self.call.take(),
+            outcome,
+            bytes_up: self.carried_up.as_ref().map_or(0, |carried| carried.load(Ordering::Relaxed)),
+            bytes_down: self.bytes_down,
+            took: SignedDuration::try_from(self.began.elapsed()).unwrap_or(SignedDuration::MAX),
+            from: self.from,
+            upstream: self.upstream.and_then(|took| SignedDuration::try_from(took).ok()),
+            times: 1,
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let is_refused = matches!(self.ending, Ending::Refused(_));
+        let record = self.close();
+        self.ledger.answer_ended();
+        self.reporter.count(&record);
+        if self.is_for_the_book || is_refused {
+            self.reporter.file(record);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a request is: a call to countersign, something to pass on as it is, or something to refuse.
+
+use access::{Call, Refusal, RefusalCode, Secret, TargetName};
+use cloud::aws::claim::Claim;
+use cloud::aws::cluster::{self, BadBearer};
+use cloud::aws::credentialing::BadProof;
+use cloud::aws::key::{AccessKey, SigningKeys};
+use cloud::aws::placeholder::{Mentioned, Placeholders};
+use cloud::aws::recognise::{BodyReading, Head, Recognised, Unrecognised, recognise};
+use cloud::aws::v2::BadV2;
+use cloud::aws::verify::{Check, VerifyError};
+use http::request::Parts;
+
+use crate::calls::skews::Moment;
+use crate::calls::standing::{self, Standing};
+
+/// What a request is.
+#[derive(Debug)]
+pub(crate) enum Class {
+    /// Signed with a placeholder of ours.
+    Placeheld(Box<Placeheld>),
+    /// Its bearer is a request that is signed with a placeholder of ours.
+    Bearing(Box<Bearing>),
+    /// It carries no credential of ours, nor needs one from us. The call is here where the wire tells it.
+    Unsigned(Option<Box<Unsigned>>),
+    /// No cloud's business at all.
+    Elsewhere,
+}
+
+/// A call that nobody signed, as far as the wire tells it.
+#[derive(Debug)]
+pub(crate) struct Unsigned {
+    pub(crate) call: Call,
+    /// What the body says of the call.
+    pub(crate) body: Option<BodyReading>,
+}
+
+/// A call that is to be countersigned.
+#[derive(Debug)]
+pub(crate) struct Placeheld {
+    pub(crate) call: Call,
+    /// What its placeholder stands for.
+    pub(crate) standing: Standing,
+    /// How far its own signature is verified: wholly, or but for the body's hash.
+    pub(crate) check: Check,
+    /// What the body says of the call.
+    pub(crate) body: Option<BodyReading>,
+}
+
+/// A request to a cluster whose bearer is to be countersigned.
+#[derive(Debug)]
+pub(crate) struct Bearing {
+    /// The request in the bearer.
+    pub(crate) request: Parts,
+    pub(crate) placeheld: Placeheld,
+}
+
+/// Tells what requests to clouds are.
+#[derive(Debug)]
+pub(crate) struct Classifier {
+    placeholders: Placeholders,
+    keys: SigningKeys,
+}
+
+impl Classifier {
+    /// `placeholders`: all that were given to programs.
+    pub(crate) fn new(placeholders: Placeholders) -> Self {
+        Self { placeholders, keys: SigningKeys::new() }
+    }
+
+    /// Reads the head of a request to `host`, which is a cloud's or stands in for one.
+    ///
+    /// What looks signed and cannot be read is refused, never taken for unsigned.
+    pub(crate) fn classify(&self, head: &Parts, host: &str, now: Moment) -> Result<Class, Refusal> {
+        let (method, uri, headers) = (&head.method, &head.uri, &head.headers);
+        let recognised = match recognise(Head { method, uri, headers, host }) {
+            Ok(recognised) => recognised,
+            Err(Unrecognised::Host(_)) => return self.unsigned(head, None),
+            Err(error @ Unrecognised::Proof(BadProof::V2(BadV2::OfQueries))) => {
+                return Err(Refusal::new(RefusalCode::NotSupported, error.to_string()));
+            }
+            Err(error @ (Unrecognised::Proof(_) | Unrecognised::OtherService { .. })) => {
+                return Err(Refusal::new(RefusalCode::RequestMalformed, error.to_string()));
+            }
+        };
+        let Recognised { call, credentialing, body, .. } = recognised;
+        let Some(claim) = Claim::of(credentialing) else {
+            return self.unsigned(head, Some(Unsigned { call, body }));
+        };
+        let (secret, standing) = match standing::find(&self.placeholders, (claim.access_key_id(), claim.token()), head)
+        {
+            // Somebody else's presigned URL admits to one request, and AWS hands such URLs out: layers of images, code
+            // of functions, results of queries. It is the URL that is believed, and not its bearer.
+            Err(Refusal { code: RefusalCode::PlaceholderUnknown, .. }) if claim.is_in_query() => {
+                return self.unsigned(head, Some(Unsigned { call, body }));
+            }
+            found => found?,
+        };
+        let check = self.verify(head, &claim, &secret, now)?;
+        Ok(Class::Placeheld(Box::new(Placeheld { call, standing, check, body })))
+    }
+
+    /// All placeholders.
+    pub(crate) const fn placeholders(&self) -> &Placeholders {
+        &self.placeholders
+    }
+
+    /// Reads the head of a request to the API server of an EKS cluster. A bearer of its own kind proves who calls, and
+    /// nothing else is in it: a URL for another operation is not signed, whoever would get it.
+    pub(crate) fn classify_bearer(&self, head: &Parts, cluster: &str, now: Moment) -> Result<Class, Refusal> {
+        let malformed = |error: BadBearer| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
+        let Some(request) = cluster::open(&head.headers, cluster).map_err(malformed)? else {
+            return self.refuse_astray(head).map(|()| Class::Elsewhere);
+        };
+        let host = request.uri.host().unwrap_or_default().to_ascii_lowercase();
+        let Class::Placeheld(placeheld) = self.classify(&request, &host, now)? else { return Ok(Class::Elsewhere) };
+        if placeheld.call.action.as_deref() != Some("sts:GetCallerIdentity") {
+            return Err(malformed(BadBearer));
+        }
+        Ok(Class::Bearing(Box::new(Bearing { request, placeheld: *placeheld })))
+    }
+
+    /// The access key id that stands for `target`.
+    pub(crate) fn placeholder_of(&self, target: &TargetName) -> Option<&str> {
+        self.placeholders.of(target).map(|placeholder| placeholder.access_key_id.as_str())
+    }
+
+    /// The signing keys in use.
+    pub(crate) const fn keys(&self) -> &SigningKeys {
+        &self.keys
+    }
+
+    /// Refuses a request that carries a placeholder to where none is exchanged: whoever got it could come back with it.
+    pub(crate) fn refuse_astray(&self, head: &Parts) -> Result<(), Refusal> {
+        let message = match self.placeholders.mentioned_in_head(head) {
+            None => return Ok(()),
+            Some(Mentioned::Target(target)) => {
+                format!("a placeholder for target {target:?} was on its way to another host")
+            }
+            Some(Mentioned::Derived) => "a placeholder for temporary keys was on its way to another host".to_owned(),
+        };
+        Err(Refusal::new(RefusalCode::PlaceholderAstray, message).help(
+            "placeholders stand for credentials at their own cloud only; if this host is one, name it in `endpoints`, and an EKS cluster in `eks_clusters`",
+        ))
+    }
+
+    /// Whether bytes carry a placeholder in plain sight.
+    pub(crate) fn is_mentioned(&self, bytes: &[u8]) -> bool {
+        self.placeholders.mentioned_in(bytes).is_some()
+    }
+
+    fn unsigned(&self, head: &Parts, unsigned: Option<Unsigned>) -> Result<Class, Refusal> {
+        self.refuse_astray(head)?;
+        Ok(Class::Unsigned(unsigned.map(Box::new)))
+    }
+
+    fn verify(&self, head: &Parts, claim: &Claim<'_>, secret: &Secret<String>, now: Moment) -> Result<Check, Refusal> {
+        let access_key = AccessKey { id: claim.access_key_id(), secret };
+        let with = (access_key, &self.keys);
+        // A program that has corrected its clock by the destination's signs by that one.
+        let checked = match claim.check(head, with, now.ours) {
+            Err(VerifyError::Stale(_)) if now.theirs != now.ours => claim.check(head, with, now.theirs),
+            checked => checked,
+        };
+        checked.map_err(|error| unverified(&error))
+    }
+}
+
+/// Why a signature proves nothing, as a refusal.
+pub(crate) fn unverified(error: &VerifyError) -> Refusal {
+    use cloud::aws::payload::PayloadError;
+    let code = match error {
+        VerifyError::Payload(PayloadError::Repeated | PayloadError::Malformed | PayloadError::OtherAlgorithm)
+        | VerifyError::NoDate
+        | VerifyError::Endless
+        | VerifyError::Host(_)
+        | VerifyError::Escape(_) => RefusalCode::RequestMalformed,
+        VerifyError::Stale(_)
+        | VerifyError::Expired(_)
+        | VerifyError::Scope
+        | VerifyError::Uncovered(_)
+        | VerifyError::Absent(_)
+        | VerifyError::Mismatch => RefusalCode::PlaceholderInvalid,
+    };
+    Refusal::new(code, error.to_string())
+}

@@ -1,0 +1,172 @@
+//! Puts the lease's signature in the place of the placeholder's, on the head and, where it carries one, on the body.
+
+use access::{Call, Credential, Lease, Refusal, RefusalCode};
+use bytes::Bytes;
+use cloud::aws::body::{Framing, ResignBody, Resigner};
+use cloud::aws::key::SigningKeys;
+use cloud::aws::payload::Payload;
+use cloud::aws::sign::{SignError, Signer, countersign};
+use cloud::aws::verify::{Check, Verified, VerifyError};
+use http::request::Parts;
+use http_body::Body;
+use jiff::Timestamp;
+use lease::{AnothersCredential, Derived};
+
+use crate::calls::classify::unverified;
+use crate::calls::echo::Echo;
+use crate::wire::body::{RequestBody, Upload};
+use crate::wire::holding::Holding;
+
+/// A request whose signature is verified, and what is to become of its body.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    verified: Verified,
+    body: ProvenBody,
+}
+
+/// The body of a verified request.
+#[derive(Debug)]
+enum ProvenBody {
+    /// Still with the program.
+    Streamed(Upload),
+    /// Here, because it had to be hashed or read.
+    Held(Bytes),
+}
+
+/// When a body is held instead of streamed, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hold<'a> {
+    pub(crate) room: &'a Holding,
+    /// The body says what the call is, so it is read whatever the head declares of it.
+    pub(crate) body_decides: bool,
+}
+
+/// Finishes the verification of a request. A body is read only where it says what the call is, or where its hash is
+/// needed and the head does not say it.
+pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hold<'_>) -> Result<Proven, Refusal> {
+    match check {
+        Check::Verified(verified) => {
+            let body = match (how.body_decides, verified.payload()) {
+                (_, Payload::UndeclaredEvents) if body.is_end_stream() => ProvenBody::Held(Bytes::new()),
+                (false, _) => ProvenBody::Streamed(body),
+                (true, Payload::Hash(_) | Payload::Unsigned) => ProvenBody::Held(how.room.whole(head, body).await?),
+                (true, Payload::UnsignedTrailer | Payload::SignedChunks(_) | Payload::SignedChunksTrailer(_))
+                | (true, Payload::Events | Payload::UndeclaredEvents) => return Err(framed_form()),
+            };
+            Ok(Proven { verified, body })
+        }
+        Check::Pending(pending) => {
+            let held = how.room.whole(head, body).await?;
+            let payload = Payload::of(&held);
+            let verified = pending.finish(&payload).map_err(|error| unverified(&error))?;
+            Ok(Proven { verified, body: ProvenBody::Held(held) })
+        }
+    }
+}
+
+/// Finishes the verification of a request that has no body: one that stands in another's bearer.
+pub(crate) fn prove_bodiless(check: Check) -> Result<Proven, Refusal> {
+    let verified = match check {
+        Check::Verified(verified) => Ok(verified),
+        Check::Pending(pending) => pending.finish(&Payload::of(b"")),
+    };
+    Ok(Proven { verified: verified.map_err(|error| unverified(&error))?, body: ProvenBody::Held(Bytes::new()) })
+}
+
+/// Between the headers of chunks or events the parameters of a form cannot be read. No service takes forms so.
+fn framed_form() -> Refusal {
+    Refusal::new(RefusalCode::NotSupported, "a form that names its action cannot be read in chunks or events")
+        .help("send the form as it is, with its hash in x-amz-content-sha256 or without")
+}
+
+/// With what a call is signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct By<'a> {
+    pub(crate) lease: &'a Lease,
+    /// What the cloud gave to an earlier call, if the program signs with what stands for it.
+    pub(crate) derived: Option<&'a Derived>,
+    pub(crate) keys: &'a SigningKeys,
+    /// The time at the cloud.
+    pub(crate) now: Timestamp,
+}
+
+/// Puts the lease's signature on a proven call. The head is final then; the body is made by what comes back.
+pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By<'_>) -> Result<Signed, Refusal> {
+    let Proven { verified, body } = proven;
+    let payload = *verified.payload();
+    let Credential::Aws(credential) = credential(by.lease, by.derived)?;
+    let malformed = |error: &dyn std::error::Error| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
+    let scope = call.and_then(|call| Some((call.region.as_deref()?, call.service.as_str())));
+    let (region, service) = scope.ok_or_else(|| malformed(&NoScope))?;
+    let framing = Framing::declared(&head.headers, &payload).map_err(|error| malformed(&error))?;
+    let signer = Signer { form: verified.form(), credential, keys: by.keys, region, service };
+    let asked = signer.form.is_in_query().then(|| head.uri.query().unwrap_or_default().to_owned());
+    let signed = countersign(head, &payload, &signer, by.now).map_err(|error| unsigned(&error))?;
+    let (ours, canonical) = signed.into_parts();
+    let resigner = match (framing, verified.into_chain()) {
+        (None, _) => None,
+        (Some(framing), Some(theirs)) => Some(Resigner::new(framing, theirs, ours)),
+        (Some(_), None) => return Err(unverified(&VerifyError::Mismatch)),
+    };
+    Ok(Signed { body, resigner, echo: Echo { canonical, asked } })
+}
+
+/// What signs under a lease: its own credential, or the one that the program's placeholder stands for.
+pub(crate) fn credential<'a>(lease: &'a Lease, derived: Option<&'a Derived>) -> Result<&'a Credential, Refusal> {
+    let Some(derived) = derived else { return Ok(lease.credential()) };
+    let anothers = |error: AnothersCredential| Refusal::new(RefusalCode::PlaceholderInvalid, error.to_string());
+    derived.credential(lease).map_err(anothers)
+}
+
+/// A call whose head is signed.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    body: ProvenBody,
+    resigner: Option<Resigner>,
+    echo: Echo,
+}
+
+impl Proven {
+    /// The whole body, if it had to be read.
+    pub(crate) const fn held(&self) -> Option<&Bytes> {
+        match &self.body {
+            ProvenBody::Held(bytes) => Some(bytes),
+            ProvenBody::Streamed(_) => None,
+        }
+    }
+}
+
+impl Signed {
+    /// The body to send, and what an answer may repeat of the head.
+    pub(crate) fn into_parts(self) -> (RequestBody, Echo) {
+        let body = match (self.body, self.resigner) {
+            (ProvenBody::Held(bytes), _) => RequestBody::Held(Some(bytes)),
+            (ProvenBody::Streamed(upload), None) => upload.streamed(),
+            (ProvenBody::Streamed(upload), Some(resigner)) => {
+                RequestBody::Resigned(Box::new(ResignBody::new(upload, resigner)))
+            }
+        };
+        (body, self.echo)
+    }
+}
+
+/// Every signature's scope names region and service, so this does not happen to a call that was verified.
+#[derive(Debug, thiserror::Error)]
+#[error("the call names no region and service to sign for")]
+struct NoScope;
+
+fn unsigned(error: &SignError) -> Refusal {
+    use cloud::aws::strip::StripError;
+    let code = match error {
+        SignError::Authentication(StripError::InQuery(_)) => RefusalCode::NotSupported,
+        SignError::Authentication(StripError::Repeated(_) | StripError::TwoTokens)
+        | SignError::Authorization(_)
+        | SignError::Host(_)
+        | SignError::Escape(_)
+        | SignError::PayloadContradiction
+        | SignError::Path(_)
+        | SignError::Url(_) => RefusalCode::RequestMalformed,
+        SignError::Credential(_) | SignError::Expired => RefusalCode::ExchangeRefused,
+    };
+    Refusal::new(code, error.to_string())
+}

@@ -1,0 +1,157 @@
+//! What a request's body is on its way up: streamed as it comes, signed again piece by piece, or held whole.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use cloud::aws::body::{ResignBody, ResignError};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use crate::wire::arriving::{ArrivalError, Arriving};
+use crate::wire::expect::Gate;
+
+/// The program's body, counted, and held back while its gate is closed.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    arriving: Arriving,
+    gate: Option<Gate>,
+    carried: Option<Arc<AtomicU64>>,
+}
+
+/// A request's body. The kinds are few and known, so nothing is boxed.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// There is none.
+    Empty,
+    /// As the program sends it.
+    Streamed(Upload),
+    /// The signatures of its pieces replaced by ours.
+    Resigned(Box<ResignBody<Upload>>),
+    /// Read to its end, because its hash had to be known.
+    Held(Option<Bytes>),
+}
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The program went away, or broke HTTP's framing.
+    #[error("the program's body ended early")]
+    Program(#[source] ArrivalError),
+    /// Its pieces are not signed as its head is.
+    #[error("the program's body is not signed as its head is")]
+    Resign(#[source] ResignError<ArrivalError>),
+}
+
+impl Upload {
+    /// Takes the program's body; its bytes are added to `carried`.
+    pub(crate) const fn new(arriving: Arriving, gate: Option<Gate>, carried: Option<Arc<AtomicU64>>) -> Self {
+        Self { arriving, gate, carried }
+    }
+
+    /// The same without its gate: reading it tells the program to go on.
+    pub(crate) fn ungated(self) -> Self {
+        if let Some(gate) = &self.gate {
+            gate.open();
+        }
+        Self { gate: None, ..self }
+    }
+
+    /// The beginning of it, which still comes: all of it, or `limit` bytes and a frame at most.
+    pub(crate) async fn beginning(&mut self, limit: usize) -> Result<Bytes, ArrivalError> {
+        if let Some(gate) = self.gate.take() {
+            gate.open();
+        }
+        let (mut data, mut trailers) = (BytesMut::new(), None);
+        while data.len() < limit && trailers.is_none() && !self.arriving.is_end_stream() {
+            let Some(frame) = self.arriving.frame().await.transpose()? else { break };
+            match frame.into_data() {
+                Ok(bytes) => data.extend_from_slice(&bytes),
+                Err(frame) => trailers = Some(frame),
+            }
+        }
+        let data = data.freeze();
+        self.arriving.give_back(data.clone(), trailers);
+        Ok(data)
+    }
+
+    /// As the program sends it.
+    pub(crate) fn streamed(self) -> RequestBody {
+        if self.is_end_stream() { RequestBody::Empty } else { RequestBody::Streamed(self) }
+    }
+}
+
+impl RequestBody {
+    /// The same once more, where it is at hand.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Held(bytes) => Some(Self::Held(bytes.clone())),
+            Self::Streamed(_) | Self::Resigned(_) => None,
+        }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = ArrivalError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ArrivalError>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(gate.poll_open(cx));
+            self.gate = None;
+        }
+        let frame = ready!(Pin::new(&mut self.arriving).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let (Some(data), Some(carried)) = (frame.data_ref(), &self.carried)
+        {
+            carried.fetch_add(data.len() as u64, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.arriving.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.arriving.size_hint()
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Streamed(upload) => Pin::new(upload).poll_frame(cx).map_err(BodyError::Program),
+            Self::Resigned(resigned) => Pin::new(resigned.as_mut()).poll_frame(cx).map_err(|error| match error {
+                ResignError::Client(error) => BodyError::Program(error),
+                ResignError::Piece(_) | ResignError::HttpTrailers => BodyError::Resign(error),
+            }),
+            Self::Held(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty | Self::Held(None) => true,
+            Self::Held(Some(bytes)) => bytes.is_empty(),
+            Self::Streamed(upload) => upload.is_end_stream(),
+            Self::Resigned(resigned) => resigned.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty | Self::Held(None) => SizeHint::with_exact(0),
+            Self::Held(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Streamed(upload) => upload.size_hint(),
+            Self::Resigned(resigned) => resigned.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Interim answers (1xx, RFC 9110 §15.2): heard from the destination, said to the program.
+//!
+//! Over HTTP/1.1 a program is only ever told `100 Continue`, which the HTTP server says by itself when the body is read;
+//! it has no way to say another. Over HTTP/2 all of them are said.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use http::{HeaderMap, Request, Response, StatusCode};
+use tokio::sync::mpsc;
+
+use crate::wire::hop;
+
+/// Interim answers that wait to be said. Whoever sends more before the program's side is ready loses the rest.
+const MAX_WAITING: usize = 8;
+
+/// Says interim answers to a program.
+#[derive(Debug, Clone)]
+pub(crate) struct Mouth(mpsc::Sender<Response<()>>);
+
+/// What was said through a [`Mouth`].
+pub(crate) type Words = mpsc::Receiver<Response<()>>;
+
+/// Hears the interim answers to one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Ear {
+    go_on: Option<Arc<GoOn>>,
+    program: Option<Mouth>,
+}
+
+/// Whether the destination wants the body.
+#[derive(Debug, Default)]
+pub(crate) struct GoOn {
+    said: AtomicBool,
+    waiting: AtomicWaker,
+}
+
+impl Mouth {
+    /// A mouth, and where its words come out.
+    pub(crate) fn new() -> (Self, Words) {
+        let (sender, words) = mpsc::channel(MAX_WAITING);
+        (Self(sender), words)
+    }
+
+    /// Says `100 Continue`.
+    pub(crate) fn go_on(&self) {
+        self.say(StatusCode::CONTINUE, HeaderMap::new());
+    }
+
+    fn say(&self, status: StatusCode, headers: HeaderMap) {
+        let mut answer = Response::new(());
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        if self.0.try_send(answer).is_err() {
+            tracing::debug!(%status, "an interim answer was not passed on");
+        }
+    }
+}
+
+impl Ear {
+    /// An ear for the answers to `request`: whoever sends it finds it there, in either version of HTTP.
+    pub(crate) fn on<B>(request: &mut Request<B>, go_on: Option<Arc<GoOn>>, program: Option<Mouth>) {
+        let ear = Self { go_on, program };
+        let line = ear.clone();
+        hyper::ext::on_informational(request, move |answer| line.hear(answer.status(), answer.headers()));
+        request.extensions_mut().insert(ear);
+    }
+
+    /// An interim answer came.
+    pub(crate) fn hear(&self, status: StatusCode, headers: &HeaderMap) {
+        match (status, &self.program) {
+            // Said to the program when its body is asked for.
+            (StatusCode::CONTINUE, _) => self.go_on.iter().for_each(|go_on| go_on.say()),
+            // A promise to change the protocol is none of HTTP/2 (RFC 9113 §8.6).
+            (StatusCode::SWITCHING_PROTOCOLS, _) | (_, None) => {}
+            (_, Some(program)) => {
+                let mut headers = headers.clone();
+                hop::strip_response(&mut headers);
+                program.say(status, headers);
+            }
+        }
+    }
+}
+
+impl GoOn {
+    fn say(&self) {
+        self.said.store(true, Ordering::Release);
+        self.waiting.wake();
+    }
+
+    /// Ready once it was said.
+    pub(crate) fn poll_said(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiting.register(cx.waker());
+        if self.said.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::{CONNECTION, LINK};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn hints_are_passed_on_without_what_was_meant_for_the_hop_and_continue_is_kept() {
+        let (mouth, mut words) = Mouth::new();
+        let go_on = Arc::<GoOn>::default();
+        let ear = Ear { go_on: Some(go_on.clone()), program: Some(mouth) };
+        let mut headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static("</a>; rel=preload"))]);
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        ear.hear(StatusCode::CONTINUE, &HeaderMap::new());
+        ear.hear(StatusCode::EARLY_HINTS, &headers);
+        assert!(go_on.said.load(Ordering::Acquire));
+        let hint = words.recv().await.unwrap();
+        assert_eq!((hint.status(), hint.headers().len()), (StatusCode::EARLY_HINTS, 1));
+        for _ in 0..2 * MAX_WAITING {
+            ear.hear(StatusCode::PROCESSING, &HeaderMap::new());
+        }
+        drop(ear);
+        let mut said = 0;
+        while words.recv().await.is_some() {
+            said += 1;
+        }
+        assert_eq!(said, MAX_WAITING);
+    }
+}

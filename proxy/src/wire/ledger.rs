@@ -1,0 +1,79 @@
+//! What the reading side of a connection and the pipeline tell each other.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::wire::head::Malformed;
+
+/// Low bits of [`Ledger::refused`] that say why.
+const REASON_BITS: u32 = 8;
+
+/// The requests of one connection, counted. All of it is touched by one task only; the atomics make it `Send`.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Heads that were let through.
+    heads: AtomicU64,
+    /// Requests whose answer has ended.
+    answered: AtomicU64,
+    /// 0, or the number of the refused head (from 1) and the place of its reason in [`Malformed::ALL`].
+    refused: AtomicU64,
+    /// What comes is no HTTP any more.
+    switched: AtomicBool,
+}
+
+impl Ledger {
+    /// So many heads more were let through.
+    pub(crate) fn let_through(&self, heads: u64) {
+        self.heads.fetch_add(heads, Ordering::AcqRel);
+    }
+
+    /// The next head is not let through.
+    pub(crate) fn refuse(&self, why: Malformed) {
+        let number = self.heads.load(Ordering::Acquire) + 1;
+        self.refused.store(number << REASON_BITS | why as u64, Ordering::Release);
+    }
+
+    /// Why the request with this number (from 1) is refused, if it is.
+    pub(crate) fn refused(&self, number: u64) -> Option<Malformed> {
+        let refused = self.refused.load(Ordering::Acquire);
+        let reason = refused & ((1 << REASON_BITS) - 1);
+        if refused == 0 || refused >> REASON_BITS != number {
+            return None;
+        }
+        Malformed::ALL.into_iter().find(|why| *why as u64 == reason)
+    }
+
+    /// Both sides have changed to another protocol.
+    pub(crate) fn switch(&self) {
+        self.switched.store(true, Ordering::Release);
+    }
+
+    /// Whether they have.
+    pub(crate) fn has_switched(&self) -> bool {
+        self.switched.load(Ordering::Acquire)
+    }
+
+    /// An answer has ended.
+    pub(crate) fn answer_ended(&self) {
+        self.answered.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether the program waits for us, and not we for it.
+    pub(crate) fn owes_an_answer(&self) -> bool {
+        self.heads.load(Ordering::Acquire) > self.answered.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_is_told_to_the_request_that_it_belongs_to_and_to_no_other() {
+        let ledger = Ledger::default();
+        ledger.let_through(2);
+        for why in Malformed::ALL {
+            ledger.refuse(why);
+            assert_eq!([0, 1, 2, 3, 4].map(|n| ledger.refused(n)), [None, None, None, Some(why), None]);
+        }
+    }
+}
