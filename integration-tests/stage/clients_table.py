@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 INTRODUCTION = """\
 # AWS clients
 
-Programs that nobody has changed, each with nothing but a region and what `program.env` gives, on a stage whose AWS verifies every
+Programs with the settings that stand below the table, each with nothing else but a region and what `program.env` gives, on a stage whose AWS verifies every
 signature, body hash, chunk signature and trailer with code that shares nothing with Countersign. `./test` plays them all and compares what they
 sent with this table; `UPDATE_GOLDEN=1 ./test` writes it. Every call in it was accepted, after the same programs with the same
 placeholders were refused past Countersign, with the error in the last column.
@@ -38,7 +38,7 @@ COLUMNS = ("Client", "Version", "Done", "Uploads", "Other calls", "Hosts", "Come
 NOTES = """
 The programs' own settings: the SDK for JavaScript takes the proxy by `new https.Agent({ proxyEnv: process.env })` (Node 24.5 and newer;
 its own agent ignores the environment on every Node); the SDK for Java signs a body in chunks only with
-`withPayloadSigningEnabled(true)`. Version 2 of the SDK for Java is in none of the registries that the tests may use, so it was not played.
+`withPayloadSigningEnabled(true)`. Version 2 of the SDK for Java was found in none of the registries that the tests use, so it was not played.
 """
 S3_ORDER = ("create bucket", "list buckets", "location", "put", "put in parts", "get", "get a range", "head", "list", "copy", "delete", "delete bucket")
 SERVICES = {"dynamodb": "DynamoDB", "sqs": "SQS", "sts": "STS"}
