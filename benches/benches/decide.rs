@@ -112,7 +112,7 @@ impl Lessor for Free {
         Ok(())
     }
 
-    async fn report(&self, _: Vec<Record>) -> Result<(), ReportError> {
+    async fn report(&self, _: &[Record]) -> Result<(), ReportError> {
         Ok(())
     }
 }

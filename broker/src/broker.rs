@@ -251,6 +251,15 @@ impl Broker {
         self.write([What::LeaseRefused(event.into())]).await
     }
 
+    /// Access records in one transaction, in this order.
+    async fn write_calls(&self, records: &[Record]) -> Result<(), AuditError> {
+        let mut writing = self.store.write().await?;
+        let mut pen = Pen::take(&mut writing, self.clock.now()).await?;
+        pen.write_calls(&mut writing, records).await?;
+        writing.commit().await?;
+        Ok(())
+    }
+
     /// Events in one transaction, in this order.
     async fn write(&self, events: impl IntoIterator<Item = What> + Send) -> Result<(), AuditError> {
         let events: Vec<_> = events.into_iter().collect();
@@ -282,11 +291,11 @@ impl Lessor for Broker {
         self.intent.load_full().sources.verify(&evidence, self.clock.now()).await.map(drop)
     }
 
-    async fn report(&self, records: Vec<Record>) -> Result<(), ReportError> {
+    async fn report(&self, records: &[Record]) -> Result<(), ReportError> {
         if records.is_empty() {
             return Ok(());
         }
-        self.write(records.into_iter().map(What::call)).await.map_err(|error| ReportError(Arc::new(error)))
+        self.write_calls(records).await.map_err(|error| ReportError(Arc::new(error)))
     }
 }
 

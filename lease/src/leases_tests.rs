@@ -73,7 +73,7 @@ impl Lessor for Counting {
         Ok(())
     }
 
-    async fn report(&self, _: Vec<Record>) -> Result<(), ReportError> {
+    async fn report(&self, _: &[Record]) -> Result<(), ReportError> {
         Ok(())
     }
 }

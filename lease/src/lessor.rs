@@ -36,5 +36,5 @@ pub trait Lessor: Send + Sync + 'static {
     fn recognise(&self, evidence: Arc<Evidence>) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Takes access records into the audit; when it returns they are kept.
-    fn report(&self, records: Vec<Record>) -> impl Future<Output = Result<(), ReportError>> + Send;
+    fn report(&self, records: &[Record]) -> impl Future<Output = Result<(), ReportError>> + Send;
 }

@@ -176,6 +176,24 @@ pub struct KeyRetired {
     pub kid: String,
 }
 
+/// The kinds of calls.
+mod kind {
+    pub(super) const COUNTERSIGNED: &str = "call.countersigned";
+    pub(super) const PASSED: &str = "call.passed";
+    pub(super) const REFUSED: &str = "call.refused";
+    pub(super) const BROKEN: &str = "call.broken";
+}
+
+/// The kind of the event that an access record becomes.
+pub(super) const fn kind_of(record: &Record) -> &'static str {
+    match record.outcome {
+        Outcome::Countersigned { .. } => kind::COUNTERSIGNED,
+        Outcome::Passed { .. } => kind::PASSED,
+        Outcome::Refused { .. } => kind::REFUSED,
+        Outcome::Broken { .. } => kind::BROKEN,
+    }
+}
+
 /// What events are searched by.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Columns {
@@ -184,6 +202,19 @@ pub(super) struct Columns {
     pub(super) action: Option<String>,
     pub(super) lease: Option<String>,
     pub(super) request: Option<String>,
+}
+
+impl Columns {
+    /// Of the event that an access record becomes.
+    pub(super) fn of(record: &Record) -> Self {
+        Self {
+            caller: record.caller.clone(),
+            target: record.target.as_ref().map(ToString::to_string),
+            action: record.call.as_ref().and_then(|call| call.action.clone()),
+            lease: record.lease.map(|lease| lease.to_string()),
+            request: Some(record.id.to_string()),
+        }
+    }
 }
 
 impl What {
@@ -203,10 +234,10 @@ impl What {
         match self {
             Self::LeaseIssued(_) => "lease.issued",
             Self::LeaseRefused(_) => "lease.refused",
-            Self::CallCountersigned(_) => "call.countersigned",
-            Self::CallPassed(_) => "call.passed",
-            Self::CallRefused(_) => "call.refused",
-            Self::CallBroken(_) => "call.broken",
+            Self::CallCountersigned(_) => kind::COUNTERSIGNED,
+            Self::CallPassed(_) => kind::PASSED,
+            Self::CallRefused(_) => kind::REFUSED,
+            Self::CallBroken(_) => kind::BROKEN,
             Self::ConfigChanged(_) => "config.changed",
             Self::KeyCreated(_) => "key.created",
             Self::KeyActivated(_) => "key.activated",
@@ -238,13 +269,7 @@ impl What {
             Self::CallCountersigned(record)
             | Self::CallPassed(record)
             | Self::CallRefused(record)
-            | Self::CallBroken(record) => Columns {
-                caller: record.caller.clone(),
-                target: record.target.as_ref().map(ToString::to_string),
-                action: record.call.as_ref().and_then(|call| call.action.clone()),
-                lease: record.lease.map(|lease| lease.to_string()),
-                request: Some(record.id.to_string()),
-            },
+            | Self::CallBroken(record) => Columns::of(record),
             Self::ConfigChanged(_) | Self::KeyCreated(_) | Self::KeyActivated(_) | Self::KeyRetired(_) => {
                 Columns::default()
             }

@@ -1,10 +1,13 @@
 //! What writes the book: one pen per transaction.
 
+use access::Record;
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use uuid::Uuid;
 
 use super::chain::{Hash, Head};
-use super::event::Columns;
+use super::event::{Columns, kind_of};
 use super::{AuditError, Event, What, number};
 use crate::store::{Writing, new_id};
 
@@ -37,35 +40,65 @@ impl Pen {
         writing: &mut Writing,
         events: impl IntoIterator<Item = What>,
     ) -> Result<(), AuditError> {
-        let rows = events.into_iter().map(|what| self.next(what)).collect::<Result<Vec<_>, _>>()?;
-        let mut rows = rows.into_iter();
-        while rows.len() > 0 {
-            insert(writing, rows.by_ref().take(ROWS)).await?;
-        }
-        Ok(())
+        let lines = events.into_iter().map(|what| {
+            let (kind, columns, id) = (what.kind(), what.columns(), new_id(self.at));
+            self.line((id, kind), columns, &Event { id, at: self.at, what })
+        });
+        let lines = lines.collect::<Result<Vec<_>, _>>()?;
+        insert_all(writing, lines).await
     }
 
-    fn next(&mut self, what: What) -> Result<Line, AuditError> {
-        let (kind, columns) = (what.kind(), what.columns());
-        let event = Event { id: new_id(self.at), at: self.at, what };
-        let body = serde_json::to_string(&event).map_err(AuditError::Unwritable)?;
+    /// Writes what access records tell, as [`What::call`] has it; they stay whose they are, for they are many.
+    pub(crate) async fn write_calls(&mut self, writing: &mut Writing, records: &[Record]) -> Result<(), AuditError> {
+        let lines = records.iter().map(|record| {
+            let (id, kind) = (new_id(self.at), kind_of(record));
+            self.line((id, kind), Columns::of(record), &Called { id, at: self.at, kind, detail: record })
+        });
+        let lines = lines.collect::<Result<Vec<_>, _>>()?;
+        insert_all(writing, lines).await
+    }
+
+    fn line(
+        &mut self,
+        (id, kind): (Uuid, &'static str),
+        columns: Columns,
+        event: &impl Serialize,
+    ) -> Result<Line, AuditError> {
+        let body = serde_json::to_string(event).map_err(AuditError::Unwritable)?;
         let seq = self.head.count + 1;
         let (previous, hash) = (self.head.hash, self.head.hash.then(seq, &body));
         self.head = Head { count: seq, hash };
-        Ok(Line { seq, id: event.id, at: self.at, kind, columns, body, previous, hash })
+        Ok(Line { seq, id, at: self.at, kind, columns, body, previous, hash })
     }
+}
+
+/// The event of a call, as [`Event`] has it.
+#[derive(Serialize)]
+struct Called<'a> {
+    id: Uuid,
+    at: Timestamp,
+    kind: &'static str,
+    detail: &'a Record,
 }
 
 /// An event as a row.
 struct Line {
     seq: u64,
-    id: uuid::Uuid,
+    id: Uuid,
     at: Timestamp,
     kind: &'static str,
     columns: Columns,
     body: String,
     previous: Hash,
     hash: Hash,
+}
+
+async fn insert_all(writing: &mut Writing, lines: Vec<Line>) -> Result<(), AuditError> {
+    let mut lines = lines.into_iter();
+    while lines.len() > 0 {
+        insert(writing, lines.by_ref().take(ROWS)).await?;
+    }
+    Ok(())
 }
 
 async fn insert(
@@ -97,4 +130,47 @@ pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Head, Audi
     let hash: String = row.try_get("hash")?;
     let hash = hash.parse().map_err(|cause: super::InvalidHead| sqlx::Error::Decode(Box::new(cause)))?;
     Ok(Head { count: number(&row)?, hash })
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Outcome, RequestId};
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn call_is_written_as_the_event_that_is_read() {
+        let (id, at) = (Uuid::from_u128(7), Timestamp::UNIX_EPOCH);
+        let outcomes = [
+            Outcome::Countersigned { status: 200 },
+            Outcome::Passed { status: 404 },
+            Outcome::Refused { code: access::RefusalCode::NotGranted, message: "no".to_owned() },
+            Outcome::Broken { message: "it broke off".to_owned() },
+        ];
+        for outcome in outcomes {
+            let record = Record {
+                id: RequestId::new(Uuid::nil()),
+                at,
+                caller: Some("shop:checkout".to_owned()),
+                target: None,
+                role: None,
+                grant: None,
+                lease: None,
+                call: None,
+                outcome,
+                derived: None,
+                from: None,
+                bytes_up: 1,
+                bytes_down: 2,
+                took: SignedDuration::from_millis(3),
+                upstream: None,
+                times: 1,
+            };
+            let written = Called { id, at, kind: kind_of(&record), detail: &record };
+            let event = Event { id, at, what: What::call(record.clone()) };
+            assert_eq!(serde_json::to_string(&written).unwrap(), serde_json::to_string(&event).unwrap());
+            assert_eq!((kind_of(&record), Columns::of(&record)), (event.what.kind(), event.what.columns()));
+        }
+    }
 }

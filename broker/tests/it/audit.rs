@@ -37,8 +37,8 @@ pub(crate) fn record(number: u128, action: &str) -> Record {
 /// A book of two keys' events and these calls.
 async fn book_of(stage: &Stage, actions: &[&str]) -> Broker {
     let broker = stage.broker().await;
-    let records = actions.iter().enumerate().map(|(number, action)| record(number as u128, action)).collect();
-    broker.report(records).await.unwrap();
+    let records: Vec<_> = actions.iter().enumerate().map(|(number, action)| record(number as u128, action)).collect();
+    broker.report(&records).await.unwrap();
     broker
 }
 
@@ -49,7 +49,7 @@ async fn events_are_found_by_whatever_is_known_of_them() {
     let lent = lease(&broker, ask(&stage.token())).await.unwrap();
     lease(&broker, ask_at(&stage.token(), "vault")).await.unwrap_err();
     stage.hands.turn(SignedDuration::from_hours(1));
-    broker.report(vec![record(9, "s3:GetObject"), record(10, "s3:PutObject_50%")]).await.unwrap();
+    broker.report(&[record(9, "s3:GetObject"), record(10, "s3:PutObject_50%")]).await.unwrap();
 
     let all = Filter::default;
     let text = |text: &str| Some(text.to_owned());
@@ -87,7 +87,7 @@ async fn pages_follow_each_other_without_gap_or_overlap() {
         let page = broker.book().search(&filter).await.unwrap();
         assert!(page.entries.len() <= 4);
         seen.extend(page.entries.iter().map(|entry| entry.seq));
-        broker.report(vec![record(99, "s3:GetObject")]).await.unwrap();
+        broker.report(&[record(99, "s3:GetObject")]).await.unwrap();
         match page.next {
             Some(next) => filter.before = Some(next),
             None => break,
@@ -105,7 +105,8 @@ async fn a_follower_in_another_process_sees_what_is_written() {
     let book = Book::open(&stage.store()).await.unwrap();
     let mut follow = book.follow(2);
     assert_eq!(follow.next().await.unwrap().seq, 3);
-    let (next, reported) = tokio::join!(follow.next(), broker.report(vec![record(1, "s3:PutObject")]));
+    let records = [record(1, "s3:PutObject")];
+    let (next, reported) = tokio::join!(follow.next(), broker.report(&records));
     reported.unwrap();
     assert_eq!(next.unwrap().seq, 4);
 }
@@ -173,7 +174,7 @@ async fn only_a_head_that_was_kept_elsewhere_shows_a_cut_or_rewritten_end() {
     let mut settings = stage.settings.clone();
     settings.broker.store = cut.1.clone();
     let other = Broker::open(&settings, access::Clock::new(noon)).await.unwrap();
-    other.report(vec![record(77, "s3:GetObject"), record(78, "s3:GetObject")]).await.unwrap();
+    other.report(&[record(77, "s3:GetObject"), record(78, "s3:GetObject")]).await.unwrap();
     assert!(matches!(other.book().verify(None).await.unwrap(), Verdict::Verified(_)));
     assert_eq!(other.book().verify(Some(head)).await.unwrap(), Verdict::Broken { seq: 4, why: Break::Rewritten });
 }

@@ -142,7 +142,7 @@ async fn hand_over<L: Lessor>(lessor: &L, batch: &[Record]) {
         return;
     }
     let (mut pause, longest) = PAUSE;
-    while let Err(error) = lessor.report(batch.to_vec()).await {
+    while let Err(error) = lessor.report(batch).await {
         tracing::warn!(%error, records = batch.len(), "access records are not stored yet; trying again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(longest);

@@ -214,13 +214,13 @@ impl Lessor for StubLessor {
         }
     }
 
-    async fn report(&self, records: Vec<Record>) -> Result<(), ReportError> {
+    async fn report(&self, records: &[Record]) -> Result<(), ReportError> {
         let mut deaf = self.deaf.lock().unwrap();
         if *deaf > 0 {
             *deaf -= 1;
             return Err(ReportError(Arc::new(std::io::Error::other("the store is busy"))));
         }
-        self.records.lock().unwrap().extend(records);
+        self.records.lock().unwrap().extend(records.iter().cloned());
         self.heard.notify_one();
         Ok(())
     }
