@@ -1,5 +1,7 @@
 //! Where a request carries its signature. It leaves where it came, and never as version 2.
 
+use http::Method;
+
 use super::algorithm::Algorithm;
 use super::presigned::Left;
 
@@ -34,6 +36,12 @@ impl Form {
     /// Whether it stands in the query, which answers may repeat.
     pub const fn is_in_query(self) -> bool {
         matches!(self, Self::Query(_) | Self::QueryAsymmetric(_) | Self::QueryV2(_))
+    }
+
+    /// The method that is signed. A URL is signed ahead, for `GET`, also where HTTP/2 then asks for a WebSocket with `CONNECT`
+    /// (RFC 8441 §5).
+    pub(super) fn method(self, on_wire: &Method) -> &str {
+        if self.is_in_query() && *on_wire == Method::CONNECT { "GET" } else { on_wire.as_str() }
     }
 
     /// The form of a query signed so.

@@ -54,7 +54,8 @@ pub(super) fn in_query(
     let follows = presigned::token_follows_signature(by.service);
     let signed_query = if follows { query.clone() } else { query.clone() + &token };
 
-    let line = Line { query: &signed_query, ..Line::new(parts, by.service) };
+    let method = by.form.method(&parts.method);
+    let line = Line { method, query: &signed_query, ..Line::new(parts, by.service) };
     let canonical = Canonical::new(line, headers)?;
     let path = match canonical.path() {
         (path, Spelling::Other) => path.to_vec(),

@@ -10,8 +10,11 @@ use super::verify::VerifyError;
 
 /// The canonical requests that an honest client may have hashed: path, query and host each as they are meant, or as they
 /// stand. Nearly always these are one; else there are at most eight. More readings are no way in: each takes the secret.
-pub(super) fn readings(parts: &Parts, claim: &Authorization<'_>, query: &str) -> Result<Vec<Canonical>, VerifyError> {
-    let meant = Line { query, ..Line::new(parts, claim.credential.scope.service) };
+pub(super) fn readings(
+    parts: &Parts,
+    claim: &Authorization<'_>,
+    meant: Line<'_>,
+) -> Result<Vec<Canonical>, VerifyError> {
     let host = host::canonical(parts)?;
     let sent = host::on_wire(parts)?.unwrap_or(&host);
     let first = Canonical::new(meant, covered(parts, claim, host.as_bytes())?)?;
@@ -19,7 +22,7 @@ pub(super) fn readings(parts: &Parts, claim: &Authorization<'_>, query: &str) ->
     let mut lines = vec![meant];
     let (mut path, mut verbatim) = (Vec::new(), Vec::new());
     uri::path(meant.path, meant.rule, Reading::Verbatim, &mut path)?;
-    uri::query(query, Reading::Verbatim, &mut verbatim)?;
+    uri::query(meant.query, Reading::Verbatim, &mut verbatim)?;
     if path != first.path().0 {
         lines.push(Line { path_reading: Reading::Verbatim, ..meant });
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use http::header::{CONTENT_LENGTH, DATE};
 use http::request::Parts;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -9,14 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::algorithm::Subject;
 use super::authorization::{Authorization, Scope};
-use super::canonical::Canonical;
+use super::canonical::{Canonical, Line};
 use super::chain::Chain;
 use super::date::AmzDate;
 use super::form::Form;
 use super::host::HostError;
 use super::key::{AccessKey, SigningKey, SigningKeys};
 use super::payload::{Payload, PayloadError};
-use super::readings::readings;
 use super::signature::Signature;
 use super::strip::{AMZ_DATE, REGION_SET, SECURITY_TOKEN};
 use super::uri::MalformedEscape;
@@ -176,12 +176,14 @@ pub(super) fn compare(
         return Err(PayloadError::OtherAlgorithm.into());
     }
     let claimed = Signature::parse(claim.signature.as_bytes(), key.algorithm()).ok_or(VerifyError::Mismatch)?;
-    let (first, others) = queries.split_first().unwrap_or((&"", &[]));
-    let mut readings = readings(parts, claim, first)?;
-    for query in others {
-        readings.extend(super::readings::readings(parts, claim, query)?);
+    let line = Line { method: form.method(&parts.method), ..Line::new(parts, claim.credential.scope.service) };
+    let mut readings = Vec::new();
+    for query in queries {
+        readings.append(&mut super::readings::readings(parts, claim, Line { query, ..line })?);
     }
     let pending = Pending { form, claimed, key, date, readings };
+    // What follows a `CONNECT` is a conversation, and no body (RFC 8441 §5): its handshake was signed without one.
+    let payload = payload.or_else(|| (parts.method == Method::CONNECT).then(|| Payload::of(b"")));
     match payload {
         Some(payload) => pending.finish(&payload).map(Check::Verified),
         // Who hashes a body knows how long it is.
@@ -241,6 +243,7 @@ mod tests {
     use super::*;
     use crate::aws::authorization;
     use crate::aws::digest::HexDigest;
+    use crate::aws::readings::readings;
 
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -292,7 +295,7 @@ mod tests {
     #[test]
     fn any_change_of_what_is_covered_is_noticed() {
         let changes: [fn(&mut Parts); 5] = [
-            |parts| parts.method = http::Method::PUT,
+            |parts| parts.method = Method::PUT,
             |parts| parts.uri = "/test.txu".parse().unwrap(),
             |parts| parts.uri = "/test.txt?acl".parse().unwrap(),
             |parts| drop(parts.headers.insert("range", "bytes=0-8".parse().unwrap())),
@@ -342,7 +345,7 @@ mod tests {
         }
         let unsigned = header(&"0".repeat(144));
         let claim = authorization::parse(&unsigned).unwrap();
-        let canonical = readings(&parts, &claim, "").unwrap().remove(0);
+        let canonical = readings(&parts, &claim, Line::new(&parts, "s3")).unwrap().remove(0);
         let payload = parts.headers["x-amz-content-sha256"].to_str().unwrap();
         let date = AmzDate::parse(b"20130524T000000Z").unwrap();
         let signature = derive(&claim, claim.credential.scope).sign_request(&date, &canonical.hash(payload));
@@ -429,9 +432,10 @@ mod tests {
             "signed lower case and without the default port"
         );
         let claim = authorization::parse(GET).unwrap();
-        assert_eq!(readings(&parts, &claim, "").map(|readings| readings.len()), Ok(2));
+        let number = |parts: &Parts| readings(parts, &claim, Line::new(parts, "s3")).map(|readings| readings.len());
+        assert_eq!(number(&parts), Ok(2));
         parts.uri = "/a$b?c+d".parse().unwrap();
-        assert_eq!(readings(&parts, &claim, "c+d").map(|readings| readings.len()), Ok(8));
-        assert_eq!(readings(&get(), &claim, "").map(|readings| readings.len()), Ok(1));
+        assert_eq!(number(&parts), Ok(8));
+        assert_eq!(number(&get()), Ok(1));
     }
 }

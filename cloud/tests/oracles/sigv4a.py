@@ -11,6 +11,7 @@ import hmac
 import io
 import json
 import sys
+import urllib.parse
 
 import botocore.auth
 from botocore.awsrequest import AWSRequest
@@ -66,6 +67,54 @@ def sign(case: dict) -> dict:
     return {"headers": [[name.lower(), value] for name, value in signed.headers]}
 
 
+def presign(case: dict) -> dict:
+    """The URL, signed by aws-c-auth in its query; nothing, where it cannot read it."""
+    is_s3 = case["service"] in S3_FAMILY
+    config = AwsSigningConfig(
+        algorithm=AwsSigningAlgorithm.V4_ASYMMETRIC,
+        signature_type=AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS,
+        credentials_provider=AwsCredentialsProvider.new_static(case["key"], case["secret"], case["token"]),
+        region=case["region"],
+        service=case["service"],
+        date=time_of(case).replace(tzinfo=datetime.timezone.utc),
+        use_double_uri_encode=not is_s3,
+        should_normalize_uri_path=not is_s3,
+        signed_body_value="UNSIGNED-PAYLOAD" if is_s3 else hashlib.sha256(b"").hexdigest(),
+        signed_body_header_type=AwsSignedBodyHeaderType.NONE,
+        expiration_in_seconds=case["expires"],
+        omit_session_token=case["token_follows"],
+    )
+    headers = HttpHeaders([("host", case["host"]), *((name, value) for name, value in case["headers"])])
+    request = HttpRequest(case["method"], case["target"], headers, io.BytesIO())
+    try:
+        signed = aws_sign_request(request, config).result(10)
+    except AwsCrtError as error:
+        if error.name == "AWS_ERROR_MALFORMED_INPUT_STRING":
+            return {"target": None}
+        raise
+    return {"target": signed.path, "headers": [[name.lower(), value] for name, value in signed.headers]}
+
+
+def verify_presigned(case: dict) -> dict:
+    """Whether the signature in the query is that of this access key over the rest of the URL and its signed headers."""
+    url, _, signature = case["url"].rpartition("&X-Amz-Signature=")
+    fields = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query, keep_blank_values=True, strict_parsing=False))
+    request = AWSRequest(method=case["method"], url=url)
+    for name, value in case["headers"]:
+        if name in fields["X-Amz-SignedHeaders"].split(";"):
+            request.headers.add_header(name, value)
+    request.context["timestamp"] = fields["X-Amz-Date"]
+    scope = f"{fields['X-Amz-Date'][:8]}/{case['service']}/aws4_request"
+    is_s3 = case["service"] in S3_FAMILY
+    canonical = as_given(case["service"], "UNSIGNED-PAYLOAD" if is_s3 else hashlib.sha256(b"").hexdigest()).canonical_request(request)
+    text = "\n".join(["AWS4-ECDSA-P256-SHA256", fields["X-Amz-Date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    try:
+        public_key(case["key"], case["secret"]).verify(bytes.fromhex(signature), text.encode(), ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        return {"verifies": False}
+    return {"verifies": fields["X-Amz-Algorithm"] == "AWS4-ECDSA-P256-SHA256" and fields["X-Amz-Credential"] == f"{case['key']}/{scope}"}
+
+
 def verify(case: dict) -> dict:
     """Whether the signature in `authorization` is that of this access key over these headers."""
     fields = dict(case["headers"])
@@ -116,6 +165,8 @@ def time_of(case: dict) -> datetime.datetime:
     return datetime.datetime.strptime(case["date"], botocore.auth.SIGV4_TIMESTAMP)
 
 
+ANSWERS = {"sign": sign, "verify": verify, "presign": presign, "verify presigned": verify_presigned}
+
 for line in sys.stdin:
     asked = json.loads(line)
-    print(json.dumps(sign(asked) if asked["ask"] == "sign" else verify(asked)), flush=False)
+    print(json.dumps(ANSWERS[asked["ask"]](asked)), flush=False)

@@ -20,6 +20,7 @@ mod secrets;
 mod sessions;
 mod shapes;
 mod smuggling;
+mod sockets;
 mod spellings;
 mod tunnels;
 mod virtualised;

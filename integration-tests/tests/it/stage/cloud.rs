@@ -11,6 +11,7 @@ mod iam;
 mod objects;
 mod query;
 mod services;
+mod sockets;
 mod sts;
 mod vend;
 
@@ -179,6 +180,9 @@ async fn connection(state: Arc<State>, mut wire: Wire, number: usize) -> Result<
         let fault = state.faults.meets(station(&head));
         let index = state.note(&head, number);
         let call = Call { state: &state, head: &head, index, fault };
+        if head.get("upgrade").is_some() && sockets::are_taken(&head) {
+            return sockets::serve(&call, wire).await;
+        }
         let Some((answer, stays)) = call.answer(&mut wire).await? else { return Ok(()) };
         let answer = state.signed_off(answer);
         let (status, method) = (answer.status, head.word(0));

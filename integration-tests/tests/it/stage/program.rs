@@ -231,6 +231,19 @@ impl Connection {
         if answer.is_err() { sent.and(answer) } else { answer }
     }
 
+    /// So many of the bytes that come next.
+    pub(crate) async fn take(&mut self, length: usize) -> Vec<u8> {
+        use tokio::io::AsyncReadExt;
+        let mut bytes = vec![0; length];
+        soon(self.wire.read_exact(&mut bytes)).await.expect("bytes");
+        bytes
+    }
+
+    /// Ends this side's half.
+    pub(crate) async fn end(&mut self) {
+        soon(self.wire.shutdown()).await.expect("the other half goes on");
+    }
+
     /// Everything that still comes, up to the end of the connection.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         use tokio::io::AsyncReadExt;

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::client::{Connection, ResponseFuture, SendRequest};
+use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,14 +31,23 @@ impl Streams {
 
     /// Sends a head; `ends`: nothing follows.
     pub(crate) async fn begin(&self, asked: &Signed, ends: bool) -> (ResponseFuture, SendStream<Bytes>) {
-        let mut request =
-            Request::builder().method(&*asked.method).uri(format!("https://{}{}", asked.host, asked.target));
-        for (name, value) in asked.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
-            request = request.header(name, value);
-        }
-        let request = request.body(()).expect("a request");
+        let request = head(asked);
         let mut sender = soon(self.sender.clone().ready()).await.expect("the connection goes on");
         sender.send_request(request, ends).expect("a request that HTTP/2 takes")
+    }
+
+    /// Asks for a WebSocket (RFC 8441), as soon as it is known that they are taken.
+    pub(crate) async fn socket(&self, asked: &Signed) -> (ResponseFuture, SendStream<Bytes>) {
+        let announced = async {
+            while !self.sender.is_extended_connect_protocol_enabled() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        soon(announced).await;
+        let mut request = head(&Signed { method: "CONNECT".into(), ..asked.clone() });
+        request.extensions_mut().insert(Protocol::from_static("websocket"));
+        let mut sender = soon(self.sender.clone().ready()).await.expect("the connection goes on");
+        sender.send_request(request, false).expect("a request that HTTP/2 takes")
     }
 
     /// Sends a signed request, and reads its answer.
@@ -58,6 +68,14 @@ impl Streams {
         let reading = async { whole(answer.await.expect("an answer")).await };
         soon(async { tokio::join!(sending, reading) }).await.1
     }
+}
+
+fn head(asked: &Signed) -> Request<()> {
+    let mut request = Request::builder().method(&*asked.method).uri(format!("https://{}{}", asked.host, asked.target));
+    for (name, value) in asked.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+        request = request.header(name, value);
+    }
+    request.body(()).expect("a request")
 }
 
 async fn drive<I: AsyncRead + AsyncWrite + Unpin>(connection: Connection<I, Bytes>) {

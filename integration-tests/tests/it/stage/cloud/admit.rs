@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Session, State, elsewhere, open, query};
+use super::{Session, State, elsewhere, open, query, sockets};
 use crate::stage::payload::{Chain, Form, Unframer};
 use crate::stage::sigv4::{Authorization, Reading, Scope, Signable, canonical, sha256_hex, signature};
 use crate::stage::wire::Head;
@@ -63,7 +63,7 @@ impl Claim {
     /// Reads the head, and checks all of it if it declares its payload.
     pub(super) fn read(head: &Head, state: &State) -> Result<Self, Denied> {
         for unwanted in ["proxy-authorization", "proxy-connection", "keep-alive", "te", "upgrade"] {
-            if head.get(unwanted).is_some() {
+            if head.get(unwanted).is_some() && !(unwanted == "upgrade" && sockets::are_taken(head)) {
                 return Err(Denied::new(400, "InvalidRequest", format!("{unwanted} is not for me")));
             }
         }
@@ -234,6 +234,8 @@ fn scope_of(host: &str) -> (&str, Option<&str>) {
     match parts[..] {
         [_, "iot", region] => ("iotdevicegateway", Some(region)),
         ["bedrock-runtime", region] => ("bedrock", Some(region)),
+        ["transcribestreaming", region] => ("transcribe", Some(region)),
+        [_, "execute-api", region] => ("execute-api", Some(region)),
         [service, region] => (service, Some(region)),
         _ => (name, None),
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::RecvStream;
+use h2::ext::Protocol;
 use h2::server::SendResponse;
 use http::{Request, Response, StatusCode};
 use tokio::task::JoinSet;
 
 use super::admit::{Claim, Denied};
-use super::{Call, State, answers, open, station};
+use super::{Call, State, answers, open, sockets, station};
 use crate::stage::faults::Station;
 use crate::stage::served::{Answer, Wire};
 use crate::stage::wire::{Head, malformed};
@@ -20,7 +21,8 @@ pub(super) const PREFACE: &[u8] = b"PRI ";
 
 /// Serves a connection whose preface is still to be read.
 pub(super) async fn connection(state: Arc<State>, wire: Wire, number: usize) -> Result<()> {
-    let mut requests = h2::server::handshake(wire).await.map_err(Error::other)?;
+    let mut builder = h2::server::Builder::new();
+    let mut requests = builder.enable_connect_protocol().handshake(wire).await.map_err(Error::other)?;
     let mut running = JoinSet::new();
     while let Some(request) = requests.accept().await {
         let (request, respond) = request.map_err(Error::other)?;
@@ -41,6 +43,9 @@ impl Stream {
         let (parts, body) = request.into_parts();
         let head = head(&parts)?;
         let index = self.state.note(&head, self.number);
+        if parts.extensions.get::<Protocol>().is_some() && sockets::are_taken(&head) {
+            return self.socket(&head, index, body).await;
+        }
         let answer = match self.answer(&head, index, body).await? {
             Ok(answer) => answer,
             Err(denied) => answers::denied(&denied, &head),
@@ -78,6 +83,24 @@ impl Stream {
         }
         let call = Call { state: &state, head, index, fault: None };
         Ok(call.perform(claim, whole).await)
+    }
+
+    /// A WebSocket on a stream (RFC 8441), to its end. Its URL was signed ahead, for `GET`.
+    async fn socket(&mut self, head: &Head, index: usize, mut body: RecvStream) -> Result<()> {
+        let state = self.state.clone();
+        let head = Head { start: head.start.replacen("CONNECT", "GET", 1), headers: head.headers.clone() };
+        let admitted = sockets::admit(&Call { state: &state, head: &head, index, fault: None });
+        open(&state.seen)[index].status = Some(if admitted.is_ok() { 200 } else { 403 });
+        if let Err(denied) = admitted {
+            return self.send(answers::denied(&denied, &head));
+        }
+        let mut stream = self.respond.send_response(Response::new(()), false).map_err(Error::other)?;
+        while let Some(piece) = body.data().await {
+            let piece = piece.map_err(Error::other)?;
+            body.flow_control().release_capacity(piece.len()).map_err(Error::other)?;
+            stream.send_data(piece, false).map_err(Error::other)?;
+        }
+        stream.send_data(sockets::BYE.into(), true).map_err(Error::other)
     }
 
     fn send(&mut self, answer: Answer) -> Result<()> {
