@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use access::{Call, Credential, Lease, Refusal, RefusalCode, TargetName};
+use bytes::Bytes;
 use cloud::aws::cluster;
-use cloud::aws::recognise::refine_with_body;
-use cloud::aws::vending::{vends, vends_unsigned};
+use cloud::aws::recognise::{BodyReading, refine_with_body};
+use cloud::aws::vending::vends;
 use http::header::{ALT_SVC, AUTHORIZATION, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
@@ -23,11 +24,11 @@ use crate::answers::switched;
 use crate::answers::trouble::{self, Stop};
 use crate::app::App;
 use crate::books::record::Entry;
-use crate::calls::classify::{Bearing, Class, Placeheld, Unsigned};
+use crate::calls::classify::{Bearing, Class, FormClass, Placeheld, Unsigned};
 use crate::calls::derive::{self, Expected, take_keys};
 use crate::calls::echo::{Echo, Stead};
 use crate::calls::form::refuse_signed_form;
-use crate::calls::sign::{By, Hold, credential, prove, prove_bodiless, sign};
+use crate::calls::sign::{Brought, By, Hold, credential, prove, prove_held, sign};
 use crate::calls::skews::Moment;
 use crate::calls::standing::Standing;
 use crate::client::Client;
@@ -131,13 +132,16 @@ impl<L: Lessor> Conversation<L> {
         let now = app.skews.at(&aim.origin, app.clock.now());
         let with = (now, &errand.client);
         let Outbound { mut request, echo, expected } = match self.classify(&head, aim, now)? {
-            Class::Placeheld(call) => self.countersign((head, body), *call, with, entry).await?,
+            Class::Placeheld(call) => self.countersign((head, Brought::Coming(body)), *call, with, entry).await?,
             Class::Bearing(bearing) => self.bear((head, body), *bearing, with, entry).await?,
             Class::Unsigned(unsigned) => {
                 let call = unsigned.as_ref().map(|unsigned| &unsigned.call);
                 refuse_signed_form(&app.classifier, (&mut head, &mut body), call).await?;
                 match unsigned {
-                    Some(unsigned) => self.pass_call_on((head, body), *unsigned, entry).await?,
+                    Some(unsigned) if unsigned.body.is_some_and(BodyReading::is_form) => {
+                        self.read_form((head, body), *unsigned, with, entry).await?
+                    }
+                    Some(unsigned) => self.pass_call_on((head, body.streamed()), *unsigned, entry)?,
                     None => pass_on(head, body.streamed()),
                 }
             }
@@ -193,7 +197,7 @@ impl<L: Lessor> Conversation<L> {
     /// identify → lease → sign.
     async fn countersign(
         &self,
-        (mut head, body): (Parts, Upload),
+        (mut head, body): (Parts, Brought),
         placeheld: Placeheld,
         (now, client): (Moment, &Client),
         entry: &mut Entry,
@@ -243,22 +247,32 @@ impl<L: Lessor> Conversation<L> {
         Ok((target, derived))
     }
 
-    /// A call that nobody signed goes on as it is. Its body is read where that may ask for keys.
-    async fn pass_call_on(
+    /// A form says what the call is, that may ask for keys, and may carry its signature.
+    async fn read_form(
         &self,
         (mut head, body): (Parts, Upload),
+        unsigned: Unsigned,
+        with: (Moment, &Client),
+        entry: &mut Entry,
+    ) -> Result<Outbound, Stop> {
+        let held = self.app.holding.whole(&mut head, body).await?;
+        match self.app.classifier.classify_form((&head, &held), unsigned, with.0)? {
+            FormClass::Placeheld(call) => self.countersign((head, Brought::Here(held)), *call, with, entry).await,
+            FormClass::Unsigned(unsigned) => self.pass_call_on((head, RequestBody::Held(Some(held))), *unsigned, entry),
+        }
+    }
+
+    /// A call that nobody signed goes on as it is.
+    fn pass_call_on(
+        &self,
+        (mut head, body): (Parts, RequestBody),
         Unsigned { call, body: said }: Unsigned,
         entry: &mut Entry,
     ) -> Result<Outbound, Stop> {
         let call = entry.call(call);
-        let body = match said.filter(|_| vends_unsigned(&call.service)) {
-            Some(said) => {
-                let held = self.app.holding.whole(&mut head, body).await?;
-                refine_with_body(call, said, &held);
-                RequestBody::Held(Some(held))
-            }
-            None => body.streamed(),
-        };
+        if let (Some(said), RequestBody::Held(Some(held))) = (said, &body) {
+            refine_with_body(call, said, held);
+        }
         let expected = Expected::of_unsigned(call, vends(call), self.app.default_target.as_ref())?;
         if expected.is_some() {
             Expected::announce(&mut head);
@@ -277,7 +291,7 @@ impl<L: Lessor> Conversation<L> {
         let Bearing { mut request, placeheld: Placeheld { call, standing, check, .. } } = bearing;
         let (target, derived) = self.stands_for(standing, entry)?;
         let call = entry.call(call).clone();
-        let proven = prove_bodiless(check)?;
+        let proven = prove_held(check, Bytes::new())?;
         let lease = self.lease((target, call), client, entry).await?;
         let keys = self.app.classifier.keys();
         let by = By { lease: &lease, derived: derived.as_deref(), keys, now: now.theirs };

@@ -44,6 +44,13 @@ pub struct BodyReading {
     pub(super) template: Option<&'static str>,
 }
 
+impl BodyReading {
+    /// Whether it is a form that names operation and members.
+    pub fn is_form(self) -> bool {
+        self.form == BodyForm::Query
+    }
+}
+
 /// In which form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyForm {

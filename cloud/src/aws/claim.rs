@@ -10,7 +10,8 @@ use super::key::{AccessKey, SigningKeys};
 use super::payload::Payload;
 use super::presigned::{self, Presigned};
 use super::v2::V2;
-use super::verify::{self, Check, VerifyError};
+use super::v2_call::CallV2;
+use super::verify::{self, Check, Verified, VerifyError};
 
 /// A signature that can be verified by who knows the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Claim<'a> {
     Query(Presigned<'a>),
     /// Version 2, in the header or in the query.
     V2(V2<'a>),
+    /// Version 2 among the parameters of a call.
+    CallV2(CallV2<'a>),
     /// A password for git.
     Git(Git),
 }
@@ -32,6 +35,7 @@ impl<'a> Claim<'a> {
             Credentialing::Header(claim) => Some(Self::Header(claim)),
             Credentialing::Presigned(claim) => Some(Self::Query(claim)),
             Credentialing::HeaderV2(claim) | Credentialing::PresignedV2(claim) => Some(Self::V2(claim)),
+            Credentialing::CallV2(claim) => Some(Self::CallV2(claim)),
             Credentialing::Git(claim) => Some(Self::Git(claim)),
             Credentialing::Bearer | Credentialing::OtherScheme | Credentialing::Unsigned => None,
         }
@@ -43,6 +47,7 @@ impl<'a> Claim<'a> {
             Self::Header(claim) => claim.credential.access_key_id,
             Self::Query(claim) => claim.authorization().credential.access_key_id,
             Self::V2(claim) => claim.access_key_id(),
+            Self::CallV2(claim) => claim.access_key_id(),
             Self::Git(claim) => claim.access_key_id(),
         }
     }
@@ -51,15 +56,16 @@ impl<'a> Claim<'a> {
     pub fn token(&self) -> Option<&str> {
         match self {
             Self::Git(claim) => claim.token(),
+            Self::CallV2(claim) => claim.token(),
             Self::Header(_) | Self::Query(_) | Self::V2(_) => None,
         }
     }
 
-    /// Whether it stands in the query, so that whoever has the URL has it.
+    /// Whether it stands in a URL that is handed on, so that whoever has the URL has it.
     pub fn is_in_query(&self) -> bool {
         match self {
             Self::Query(_) => true,
-            Self::Header(_) | Self::Git(_) => false,
+            Self::Header(_) | Self::CallV2(_) | Self::Git(_) => false,
             Self::V2(claim) => claim.is_in_query(),
         }
     }
@@ -86,6 +92,10 @@ impl<'a> Claim<'a> {
             Self::V2(claim) => {
                 let payload = Payload::declared(&parts.headers)?;
                 verify::uncovered(claim.check(parts, access_key.secret, now)?, payload)
+            }
+            Self::CallV2(claim) => {
+                let form = claim.check(parts, access_key.secret, now)?;
+                Ok(Check::Verified(Verified::of_nothing_else(form)))
             }
             Self::Git(claim) => verify::uncovered(claim.check(parts, (access_key, keys), now)?, None),
         }

@@ -8,6 +8,7 @@ use super::git::Git;
 use super::presigned::{BadPresigned, Presigned};
 use super::query::Query;
 use super::v2::{BadV2, V2};
+use super::v2_call::{CallV2, Place};
 
 /// The proof that a request carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,10 @@ pub enum Credentialing<'a> {
     Presigned(Presigned<'a>),
     /// Signature version 2 in the header (`AWS key:signature`): old S3 clients.
     HeaderV2(V2<'a>),
-    /// Signature version 2 in the query: what boto3 still presigns in us-east-1, and old query clients.
+    /// Signature version 2 in the query: what boto3 still presigns in us-east-1.
     PresignedV2(V2<'a>),
+    /// Signature version 2 among the parameters of a call, in the query: SimpleDB, and old clients.
+    CallV2(CallV2<'a>),
     /// SigV4 in the password of Basic credentials: git, to CodeCommit.
     Git(Git),
     /// A bearer token.
@@ -90,6 +93,9 @@ fn in_query(query: Query<'_>) -> Result<Option<Credentialing<'_>>, BadProof> {
     let has = |name: &str| query.pairs().any(|(found, _)| found.eq_ignore_ascii_case(name));
     if has("X-Amz-Signature") || has("X-Amz-Credential") || has("X-Amz-Algorithm") {
         return Ok(Some(Credentialing::Presigned(Presigned::read(query)?)));
+    }
+    if let Some(call) = CallV2::read(query, Place::Query)? {
+        return Ok(Some(Credentialing::CallV2(call)));
     }
     Ok(V2::in_query(query)?.map(Credentialing::PresignedV2))
 }

@@ -4,6 +4,7 @@ use http::Method;
 
 use super::algorithm::Algorithm;
 use super::presigned::Left;
+use super::v2_call::Place;
 
 /// The forms of a signature that are verified and made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Form {
     HeaderV2,
     /// Version 2 in the query: leaves as [`Form::Query`].
     QueryV2(Left),
+    /// Version 2 among the parameters of a call: leaves as [`Form::Header`], but for services that take nothing else.
+    CallV2(Place),
     /// The password of Basic credentials, for git.
     Git,
 }
@@ -28,7 +31,9 @@ impl Form {
     /// How such signatures are made.
     pub const fn algorithm(self) -> Algorithm {
         match self {
-            Self::Header | Self::Query(_) | Self::HeaderV2 | Self::QueryV2(_) | Self::Git => Algorithm::Hmac,
+            Self::Header | Self::Query(_) | Self::HeaderV2 | Self::QueryV2(_) | Self::CallV2(_) | Self::Git => {
+                Algorithm::Hmac
+            }
             Self::Asymmetric | Self::QueryAsymmetric(_) => Algorithm::Ecdsa,
         }
     }

@@ -14,6 +14,11 @@ impl<'q> Query<'q> {
         Self(query.unwrap_or(""))
     }
 
+    /// As it stands.
+    pub(super) const fn text(self) -> &'q str {
+        self.0
+    }
+
     /// Decoded names and values; a parameter without `=` has an empty value.
     pub(super) fn pairs(self) -> impl Iterator<Item = (Cow<'q, str>, Cow<'q, str>)> {
         self.0.split('&').filter(|pair| !pair.is_empty()).map(|pair| {

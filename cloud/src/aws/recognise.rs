@@ -244,7 +244,9 @@ impl<'c> Signed<'c> {
                 let region = git::region_of(host);
                 return Self { service: region.map(|_| git::SERVICE), region };
             }
-            Credentialing::Bearer | Credentialing::OtherScheme | Credentialing::Unsigned => return Self::default(),
+            Credentialing::CallV2(_) | Credentialing::Bearer | Credentialing::OtherScheme | Credentialing::Unsigned => {
+                return Self::default();
+            }
         };
         Self { service: Some(scope.service), region: scope.region }
     }

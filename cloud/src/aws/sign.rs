@@ -121,7 +121,8 @@ pub enum SignError {
 /// covers the wire form itself.
 pub fn countersign(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestamp) -> Result<Signed, SignError> {
     match by.form {
-        Form::Header | Form::Asymmetric | Form::HeaderV2 => in_header(parts, payload, by, at),
+        // What signs is taken out of a call's parameters before, by `v2_call::countersign`.
+        Form::Header | Form::Asymmetric | Form::HeaderV2 | Form::CallV2(_) => in_header(parts, payload, by, at),
         Form::Git => git::in_password(parts, by, at),
         Form::Query(left) | Form::QueryAsymmetric(left) => presign::in_query(parts, payload, by, (left, at)),
         Form::QueryV2(left) => {

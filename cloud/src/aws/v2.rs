@@ -89,11 +89,8 @@ pub enum BadV2 {
     #[error("the authorization header is not `AWS key:signature`")]
     Header,
     /// A parameter is missing, repeated or malformed.
-    #[error("the query signed with version 2 has not exactly one readable {0}")]
+    #[error("what is signed with version 2 has not exactly one readable {0}")]
     Parameter(&'static str),
-    /// Query requests of services other than S3: `SignatureVersion=2`.
-    #[error("query requests signed with SignatureVersion are not countersigned; let the client sign with SigV4")]
-    OfQueries,
 }
 
 impl<'a> V2<'a> {
@@ -110,9 +107,6 @@ impl<'a> V2<'a> {
     pub(super) fn in_query(query: Query<'a>) -> Result<Option<Self>, BadV2> {
         if !query.has(KEY_ID) || !query.has(SIGNATURE) {
             return Ok(None);
-        }
-        if query.has("SignatureVersion") {
-            return Err(BadV2::OfQueries);
         }
         let single = |name: &'static str| {
             let mut values = query.pairs().filter(|(found, _)| found.eq_ignore_ascii_case(name));

@@ -50,11 +50,6 @@ pub fn vends(call: &Call) -> Vends {
     }
 }
 
-/// Whether a service hands out credentials to whoever does not sign: its bodies are read, then, where they name the action.
-pub fn vends_unsigned(service: &str) -> bool {
-    service == "sts"
-}
-
 /// Directory buckets (`CreateSession`), and S3 Control (`GetDataAccess`).
 fn makes_s3_sessions(host: &str) -> bool {
     host.split('.').any(|label| label.starts_with("s3express") || label.starts_with("s3-control") || label == "control")

@@ -99,6 +99,11 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// What proves all that a request says, so that nothing else may come: ours covers the hash of no bytes.
+    pub(super) fn of_nothing_else(form: Form) -> Self {
+        Self { form, payload: Payload::of(b""), chain: None }
+    }
+
     /// Where the signature stood.
     pub const fn form(&self) -> Form {
         self.form

@@ -23,6 +23,7 @@ mod smuggling;
 mod sockets;
 mod spellings;
 mod tunnels;
+mod version2;
 mod virtualised;
 
 mod http2;

@@ -3,11 +3,11 @@
 use access::{Call, Refusal, RefusalCode, Secret, TargetName};
 use cloud::aws::claim::Claim;
 use cloud::aws::cluster::{self, BadBearer};
-use cloud::aws::credentialing::BadProof;
 use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::placeholder::{Mentioned, Placeholders};
 use cloud::aws::recognise::{BodyReading, Head, Recognised, Unrecognised, recognise};
 use cloud::aws::v2::BadV2;
+use cloud::aws::v2_call::CallV2;
 use cloud::aws::verify::{Check, VerifyError};
 use http::request::Parts;
 
@@ -25,6 +25,15 @@ pub(crate) enum Class {
     Unsigned(Option<Box<Unsigned>>),
     /// No cloud's business at all.
     Elsewhere,
+}
+
+/// What a call is whose form was read.
+#[derive(Debug)]
+pub(crate) enum FormClass {
+    /// Signed in the form, with a placeholder of ours.
+    Placeheld(Box<Placeheld>),
+    /// Not signed there either.
+    Unsigned(Box<Unsigned>),
 }
 
 /// A call that nobody signed, as far as the wire tells it.
@@ -76,9 +85,6 @@ impl Classifier {
         let recognised = match recognise(Head { method, uri, headers, host }) {
             Ok(recognised) => recognised,
             Err(Unrecognised::Host(_)) => return self.unsigned(head, None),
-            Err(error @ Unrecognised::Proof(BadProof::V2(BadV2::OfQueries))) => {
-                return Err(Refusal::new(RefusalCode::NotSupported, error.to_string()));
-            }
             Err(error @ (Unrecognised::Proof(_) | Unrecognised::OtherService { .. })) => {
                 return Err(Refusal::new(RefusalCode::RequestMalformed, error.to_string()));
             }
@@ -87,17 +93,33 @@ impl Classifier {
         let Some(claim) = Claim::of(credentialing) else {
             return self.unsigned(head, Some(Unsigned { call, body }));
         };
-        let (secret, standing) = match standing::find(&self.placeholders, (claim.access_key_id(), claim.token()), head)
+        let found = standing::find(&self.placeholders, (claim.access_key_id(), claim.token()), head);
+        if let Err(Refusal { code: RefusalCode::PlaceholderUnknown, .. }) = found
+            && claim.is_in_query()
         {
             // Somebody else's presigned URL admits to one request, and AWS hands such URLs out: layers of images, code
             // of functions, results of queries. It is the URL that is believed, and not its bearer.
-            Err(Refusal { code: RefusalCode::PlaceholderUnknown, .. }) if claim.is_in_query() => {
-                return self.unsigned(head, Some(Unsigned { call, body }));
-            }
-            found => found?,
-        };
+            return self.unsigned(head, Some(Unsigned { call, body }));
+        }
+        let (secret, standing) = found?;
         let check = self.verify(head, &claim, &secret, now)?;
         Ok(Class::Placeheld(Box::new(Placeheld { call, standing, check, body })))
+    }
+
+    /// Reads the form of a call whose head is not signed: the signature may be one of its parameters.
+    pub(crate) fn classify_form(
+        &self,
+        (head, form): (&Parts, &[u8]),
+        Unsigned { call, body }: Unsigned,
+        now: Moment,
+    ) -> Result<FormClass, Refusal> {
+        let malformed = |error: BadV2| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
+        let Some(claim) = CallV2::in_form(form).map_err(malformed)?.map(Claim::CallV2) else {
+            return Ok(FormClass::Unsigned(Box::new(Unsigned { call, body })));
+        };
+        let (secret, standing) = standing::find(&self.placeholders, (claim.access_key_id(), claim.token()), head)?;
+        let check = self.verify(head, &claim, &secret, now)?;
+        Ok(FormClass::Placeheld(Box::new(Placeheld { call, standing, check, body })))
     }
 
     /// All placeholders.

@@ -3,9 +3,11 @@
 use access::{Call, Credential, Lease, Refusal, RefusalCode};
 use bytes::Bytes;
 use cloud::aws::body::{Framing, ResignBody, Resigner};
+use cloud::aws::form::Form;
 use cloud::aws::key::SigningKeys;
 use cloud::aws::payload::Payload;
 use cloud::aws::sign::{SignError, Signer, countersign};
+use cloud::aws::v2_call::{self, Place};
 use cloud::aws::verify::{Check, Verified, VerifyError};
 use http::request::Parts;
 use http_body::Body;
@@ -41,9 +43,22 @@ pub(crate) struct Hold<'a> {
     pub(crate) body_decides: bool,
 }
 
+/// A body as it comes into a verification.
+#[derive(Debug)]
+pub(crate) enum Brought {
+    /// Still with the program.
+    Coming(Upload),
+    /// Here: the signature was looked for in it.
+    Here(Bytes),
+}
+
 /// Finishes the verification of a request. A body is read only where it says what the call is, or where its hash is
 /// needed and the head does not say it.
-pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hold<'_>) -> Result<Proven, Refusal> {
+pub(crate) async fn prove(head: &mut Parts, check: Check, body: Brought, how: Hold<'_>) -> Result<Proven, Refusal> {
+    let body = match body {
+        Brought::Coming(body) => body,
+        Brought::Here(bytes) => return prove_held(check, bytes),
+    };
     match check {
         Check::Verified(verified) => {
             let body = match (how.body_decides, verified.payload()) {
@@ -64,13 +79,13 @@ pub(crate) async fn prove(head: &mut Parts, check: Check, body: Upload, how: Hol
     }
 }
 
-/// Finishes the verification of a request that has no body: one that stands in another's bearer.
-pub(crate) fn prove_bodiless(check: Check) -> Result<Proven, Refusal> {
+/// The same for a request whose body is here: none, where it stands in another's bearer.
+pub(crate) fn prove_held(check: Check, body: Bytes) -> Result<Proven, Refusal> {
     let verified = match check {
         Check::Verified(verified) => Ok(verified),
-        Check::Pending(pending) => pending.finish(&Payload::of(b"")),
+        Check::Pending(pending) => pending.finish(&Payload::of(&body)),
     };
-    Ok(Proven { verified: verified.map_err(|error| unverified(&error))?, body: ProvenBody::Held(Bytes::new()) })
+    Ok(Proven { verified: verified.map_err(|error| unverified(&error))?, body: ProvenBody::Held(body) })
 }
 
 /// Between the headers of chunks or events the parameters of a form cannot be read. No service takes forms so.
@@ -100,6 +115,9 @@ pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By
     let (region, service) = scope.ok_or_else(|| malformed(&NoScope))?;
     let framing = Framing::declared(&head.headers, &payload).map_err(|error| malformed(&error))?;
     let signer = Signer { form: verified.form(), credential, keys: by.keys, region, service };
+    if let Form::CallV2(place) = signer.form {
+        return sign_call(head, (body, place), &signer, by.now);
+    }
     let asked = signer.form.is_in_query().then(|| head.uri.query().unwrap_or_default().to_owned());
     let signed = countersign(head, &payload, &signer, by.now).map_err(|error| unsigned(&error))?;
     let (ours, canonical) = signed.into_parts();
@@ -109,6 +127,24 @@ pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By
         (Some(_), None) => return Err(unverified(&VerifyError::Mismatch)),
     };
     Ok(Signed { body, resigner, echo: Echo { canonical, asked } })
+}
+
+/// The same where the signature is one of the call's parameters, and nothing may stand beside them.
+fn sign_call(
+    head: &mut Parts,
+    (body, place): (ProvenBody, Place),
+    signer: &Signer<'_>,
+    now: Timestamp,
+) -> Result<Signed, Refusal> {
+    let form = match (place, &body) {
+        (Place::Form, ProvenBody::Held(form)) => Some(&form[..]),
+        (Place::Query, ProvenBody::Held(body)) if body.is_empty() => None,
+        (Place::Query, ProvenBody::Streamed(body)) if body.is_end_stream() => None,
+        (Place::Form | Place::Query, _) => return Err(unverified(&VerifyError::Mismatch)),
+    };
+    let (form, canonical) = v2_call::countersign(head, form, signer, now).map_err(|error| unsigned(&error))?;
+    let body = ProvenBody::Held(form.unwrap_or_default().into());
+    Ok(Signed { body, resigner: None, echo: Echo { canonical, asked: None } })
 }
 
 /// What signs under a lease: its own credential, or the one that the program's placeholder stands for.

@@ -11,6 +11,7 @@ mod iam;
 mod objects;
 mod query;
 mod services;
+mod simpledb;
 mod sockets;
 mod sts;
 mod vend;
@@ -227,7 +228,7 @@ impl Call<'_> {
             Some(Fault::Changed) => {
                 Claim::read(&self.head.with("content-type", "application/x-changed"), self.state).map(Some)
             }
-            _ if station(self.head) == Station::Sts => Ok(None),
+            _ if station(self.head) == Station::Sts || simpledb::is_asked(self.head) => Ok(None),
             _ => Claim::read(self.head, self.state).map(Some),
         };
         let waits = self.head.get("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
@@ -279,6 +280,9 @@ impl Call<'_> {
     }
 
     async fn perform(&self, claim: Option<Claim>, body: Vec<u8>) -> std::result::Result<Answer, Denied> {
+        if simpledb::is_asked(self.head) {
+            return simpledb::perform(self, &body);
+        }
         let Some(claim) = claim else { return sts::exchange(self.state, &body).await };
         let Some(session) = claim.session() else { return services::anonymous(self.state, self.head) };
         let Payload { content } = claim.admit(&body)?;

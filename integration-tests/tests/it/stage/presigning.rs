@@ -26,6 +26,14 @@ pub(crate) fn git_password(keys: &Keys, at: Timestamp, (host, path): (&str, &str
     format!("Basic {}", STANDARD.encode(format!("{}:{date}{signature}", keys.id)))
 }
 
+/// The signature of version 2 over parameters that are spelled as RFC 3986 has it ("Signature Version 2 signing process").
+pub(crate) fn call_signature_v2((method, host, path): (&str, &str, &str), parameters: &str, secret: &str) -> String {
+    let mut pairs: Vec<&str> = parameters.split('&').filter(|pair| !pair.starts_with("Signature=")).collect();
+    pairs.sort_unstable_by_key(|pair| pair.split('=').next());
+    let text = format!("{method}\n{host}\n{path}\n{}", pairs.join("&"));
+    STANDARD.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), text.as_bytes()))
+}
+
 /// Where a token stands among what is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token<'a> {
@@ -89,6 +97,29 @@ impl Ask {
         headers.push(("Authorization".to_owned(), format!("AWS {}:{signature}", keys.id)));
         headers.extend(self.headers);
         Signed { method: self.method, host: self.host, target: self.target, headers, body: self.body, chunked: false }
+    }
+
+    /// A call whose parameters are signed with version 2, as boto signs: they are those of the query, or of the form.
+    pub(crate) fn called_v2(mut self, keys: &Keys, (at, token): (Timestamp, Option<&str>)) -> Signed {
+        let path = self.target.split('?').next().unwrap_or_default().to_owned();
+        let given = match self.body.is_empty() {
+            true => self.target.split_once('?').unwrap_or_default().1.to_owned(),
+            false => String::from_utf8(self.body).expect("a form"),
+        };
+        let time = encode(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().as_bytes(), b"");
+        let signing =
+            format!("AWSAccessKeyId={}&SignatureVersion=2&SignatureMethod=HmacSHA256&Timestamp={time}", keys.id);
+        let token = token.map_or(String::new(), |token| format!("&SecurityToken={}", encode(token.as_bytes(), b"")));
+        let parameters = format!("{given}&{signing}{token}");
+        let signature = call_signature_v2((&self.method, &self.host, &path), &parameters, &keys.secret);
+        let signed = format!("{parameters}&Signature={}", encode(signature.as_bytes(), b""));
+        let mut headers = vec![("Host".to_owned(), self.host.clone())];
+        headers.append(&mut self.headers);
+        let (target, body) = match self.method.as_str() {
+            "POST" => (path, signed.into_bytes()),
+            _ => (format!("{path}?{signed}"), Vec::new()),
+        };
+        Signed { method: self.method, host: self.host, target, headers, body, chunked: false }
     }
 
     fn signature_v2(&self, keys: &Keys, date: &str, resource: &str) -> String {
