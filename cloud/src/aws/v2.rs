@@ -89,7 +89,7 @@ pub enum BadV2 {
     #[error("the authorization header is not `AWS key:signature`")]
     Header,
     /// A parameter is missing, repeated or malformed.
-    #[error("what is signed with version 2 has not exactly one readable {0}")]
+    #[error("what is signed with version 2 has not exactly one {0} that can be read here")]
     Parameter(&'static str),
 }
 

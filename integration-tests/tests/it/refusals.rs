@@ -259,18 +259,18 @@ async fn body_that_must_be_held_and_is_too_long_is_refused() {
 }
 
 #[tokio::test]
-async fn query_requests_of_version_2_are_refused_in_words() {
+async fn query_requests_of_version_1_are_refused_in_words() {
     let world = World::new().await;
     let mut tunnel = world.program.secure("sqs.us-east-1.amazonaws.com").await;
     let request = format!(
-        "GET /?Action=ListQueues&AWSAccessKeyId={}&SignatureVersion=2&SignatureMethod=HmacSHA256&Timestamp=2026-01-01T00%3A00%3A00Z\
+        "GET /?Action=ListQueues&AWSAccessKeyId={}&SignatureVersion=1&SignatureMethod=HmacSHA256&Timestamp=2026-01-01T00%3A00%3A00Z\
          &Signature=abc%3D HTTP/1.1\r\nHost: sqs.us-east-1.amazonaws.com\r\n\r\n",
         world.program.keys.id
     );
     tunnel.send(request.as_bytes()).await.unwrap();
     let refusal = Refusal::in_xml(&tunnel.answer("GET").await.unwrap());
-    let expected = (400, "UnsupportedOperation", RefusalCode::NotSupported);
-    world.refused(&refusal, expected, "let the client sign with SigV4").await;
+    let expected = (400, "ValidationError", RefusalCode::RequestMalformed);
+    world.refused(&refusal, expected, "not exactly one SignatureVersion that can be read here").await;
     assert!(world.cloud.seen().is_empty());
 }
 
