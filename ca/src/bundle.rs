@@ -1,10 +1,12 @@
 //! `Bundle`: the authorities a program trusts besides ours.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::{ClientConfig, RootCertStore};
 use rustls_native_certs::CertificateResult;
 use rustls_pki_types::CertificateDer;
 use thiserror::Error;
@@ -100,6 +102,17 @@ impl Bundle {
     /// All of them, each once.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &CertificateDer<'static>> {
         self.certificates.iter()
+    }
+
+    /// TLS 1.2 and 1.3 towards servers that one of them vouches for.
+    pub fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(self.iter().cloned());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        Ok(ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth())
     }
 
     /// All of them as PEM text.

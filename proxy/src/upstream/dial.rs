@@ -12,7 +12,6 @@ use futures_util::stream::FuturesUnordered;
 use http::Request;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
@@ -282,7 +281,7 @@ async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 impl Outbound {
     /// TLS 1.2 and 1.3 towards destinations, with `roots`; sessions are resumed.
     pub(crate) fn new(roots: &Bundle) -> Result<Self, rustls::Error> {
-        let config = client_config(roots)?;
+        let config = roots.client_config()?;
         let offering = |protocols: &[Protocol]| {
             let mut config = config.clone();
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.alpn().to_vec()).collect();
@@ -303,16 +302,6 @@ impl Outbound {
             Protocol::Http2 => &self.either,
         }
     }
-}
-
-fn client_config(roots: &Bundle) -> Result<ClientConfig, rustls::Error> {
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(roots.iter().cloned());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(store)
-        .with_no_client_auth())
 }
 
 #[cfg(test)]
