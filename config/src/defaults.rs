@@ -42,3 +42,5 @@ pub(crate) const LOG: &str = "warn";
 /// A day of a sidecar that is not very busy.
 pub(crate) const ROTATE_AT: &str = "100MiB";
 pub(crate) const KEEP_FILES: u64 = 5;
+/// What OpenTelemetry's SDKs do, if nobody says otherwise (`parentbased_always_on`).
+pub(crate) const SAMPLE: &str = "100%";

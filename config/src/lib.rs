@@ -38,7 +38,7 @@ pub use meaning::Surroundings;
 pub use report::Report;
 pub use schema::{reference, schema};
 pub use settings::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Rates, Settings, Source};
-pub use settings::{LogLevel, RecordFile, RecordsTo, TelemetrySettings, TlsFiles};
+pub use settings::{LogLevel, OtlpSettings, RecordFile, RecordsTo, TelemetrySettings, TlsFiles};
 pub use ways::{Egress, Otherwise, Places, Shared, SharedApp, Via, Ways};
 
 use document::{Document, MAX_BYTES, Malformed};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use access::Secret;
 
-use crate::settings::{BrokerSettings, ProxySettings, Settings};
+use crate::settings::{BrokerSettings, OtlpSettings, ProxySettings, Settings};
 
 impl Settings {
     /// These settings as a process can take them over that runs on `running`: what it opened once stays as it is, and the
@@ -41,6 +41,10 @@ impl Settings {
         if records != self.telemetry.records {
             waiting.push("telemetry.records");
         }
+        if !is_same(self.telemetry.otlp.as_ref(), running.telemetry.otlp.as_ref()) {
+            waiting.push("telemetry.otlp");
+        }
+        self.telemetry.otlp.clone_from(&running.telemetry.otlp);
         self.realm.clone_from(&running.realm);
         self.proxy.listen = running.proxy.listen;
         self.proxy.directory.clone_from(&running.proxy.directory);
@@ -61,4 +65,15 @@ fn listen(proxy: &ProxySettings) -> Option<SocketAddr> {
 
 fn exposed(broker: &BrokerSettings) -> Option<&String> {
     broker.encryption_key.as_ref().map(Secret::expose)
+}
+
+fn is_same(one: Option<&OtlpSettings>, other: Option<&OtlpSettings>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return one.is_none() && other.is_none() };
+    let headers = |of: &OtlpSettings| -> Vec<_> {
+        of.headers.iter().map(|(name, value)| (name.clone(), value.expose().clone())).collect()
+    };
+    let rest = |of: &OtlpSettings| {
+        (of.endpoint.clone(), of.ca.clone(), of.traces_per_million, of.records, of.resource.clone())
+    };
+    rest(one) == rest(other) && headers(one) == headers(other)
 }

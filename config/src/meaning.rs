@@ -10,6 +10,7 @@ mod entrances;
 mod grants;
 mod idle_rules;
 mod mappings;
+mod otlp;
 mod proxy;
 mod rules;
 mod sources;

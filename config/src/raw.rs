@@ -19,7 +19,7 @@ pub(crate) use access::{
 };
 pub(crate) use access::{RoleMapping, Rule, Source, Target, TimeWindow, Whom, WhomOrName};
 pub(crate) use servers::{Broker, Ca, Limits, Proxy, SigningKeys, Tls};
-pub(crate) use telemetry::{Records, Telemetry};
+pub(crate) use telemetry::{Otlp, Records, Telemetry};
 pub(crate) use ways::{App, Egress, Shared, Transparent, Upstream, Via};
 
 /// A config for Countersign: who may reach what, and how the proxy and the broker run. It holds no secrets.

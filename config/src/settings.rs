@@ -220,7 +220,7 @@ pub struct TlsFiles {
 }
 
 /// What is told about what runs, and where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct TelemetrySettings {
     /// Where health and numbers are served, if anywhere.
     pub listen: Option<SocketAddr>,
@@ -228,6 +228,25 @@ pub struct TelemetrySettings {
     pub log: LogLevel,
     /// Where a line for every request goes, if anywhere.
     pub records: Option<RecordsTo>,
+    /// The collector that is told of requests, if any.
+    pub otlp: Option<OtlpSettings>,
+}
+
+/// A collector of OpenTelemetry, and what it is told.
+#[derive(Debug, Clone)]
+pub struct OtlpSettings {
+    /// What `v1/traces` and `v1/logs` are below of.
+    pub endpoint: Url,
+    /// Names (lower case) and values.
+    pub headers: Vec<(String, Secret<String>)>,
+    /// PEM file with roots to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// If it gets spans: of a million requests without a trace, so many begin one.
+    pub traces_per_million: Option<u32>,
+    /// Whether it gets access records.
+    pub records: bool,
+    /// Attributes of all that it gets.
+    pub resource: Vec<(String, String)>,
 }
 
 /// Where the lines of the access log go.

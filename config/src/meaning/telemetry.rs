@@ -1,6 +1,7 @@
 //! What is told about what runs.
 
 use super::check::Check;
+use super::otlp;
 use crate::at::At;
 use crate::defaults;
 use crate::document::shown;
@@ -24,7 +25,13 @@ pub(super) fn telemetry(check: &mut Check<'_>, raw: Option<&At<raw::Telemetry>>)
     let listen = check.maybe(raw.listen.as_ref(), |text| address::socket(text));
     let log = check.or_default(raw.log.as_ref(), defaults::LOG, log_level);
     let records = raw.records.as_ref().map(|records| self::records(check, records));
-    Some(TelemetrySettings { listen: listen.ok()?, log: log?, records: records.map_or(Some(None), |to| to.map(Some))? })
+    let otlp = raw.otlp.as_ref().map(|otlp| otlp::otlp(check, otlp.get()?));
+    Some(TelemetrySettings {
+        listen: listen.ok()?,
+        log: log?,
+        records: records.map_or(Some(None), |to| to.map(Some))?,
+        otlp: otlp.map_or(Some(None), |otlp| otlp.map(Some))?,
+    })
 }
 
 fn records(check: &mut Check<'_>, at: &At<raw::Records>) -> Option<RecordsTo> {

@@ -76,7 +76,10 @@ fn full() -> Value {
                 "idle_timeout": "1m", "grace": "1s"}},
         "broker": {"store": "s", "issuer": "https://b.acme.dev", "listen": "127.0.0.1:2",
             "tls": {"certificate": "c", "key": "k"}, "encryption_key": "${env:KEY32}",
-            "keys": {"lifetime": "30d", "publish_ahead": "1d"}, "aws_audience": "sts.amazonaws.com"}
+            "keys": {"lifetime": "30d", "publish_ahead": "1d"}, "aws_audience": "sts.amazonaws.com"},
+        "telemetry": {"listen": "127.0.0.1:3", "log": "info", "records": {"file": "f", "rotate_at": "1MiB", "keep": 2},
+            "otlp": {"endpoint": "https://otel.acme.dev", "headers": {"authorization": "${env:KEY}"}, "ca_file": "c",
+                "traces": true, "sample": "10%", "records": true, "resource": {"service.name": "x"}}}
     })
 }
 
@@ -94,7 +97,8 @@ fn is_about_shape(code: Code) -> bool {
 }
 
 /// What the schema leaves to the reader, though the reader calls it a missing key: one key or the other.
-const LEFT_TO_THE_READER: [&str; 5] = [
+const LEFT_TO_THE_READER: [&str; 6] = [
+    "it is not said where records go",
     "it is not said which role to become",
     "a `role` or a `group` is missing here",
     "an `account` is missing here",
