@@ -6,3 +6,4 @@ pub(crate) mod ids;
 pub(crate) mod metrics;
 pub(crate) mod record;
 pub(crate) mod reporter;
+pub(crate) mod telling;

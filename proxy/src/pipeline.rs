@@ -85,6 +85,7 @@ impl<L: Lessor> Conversation<L> {
             Ear::on(&mut request, gate.as_ref().map(Gate::go_on), mouth);
         }
         let (mut head, arriving) = request.into_parts();
+        entry.traced(&head);
         let upload = Upload::new(arriving, gate, has_body.then(|| entry.carried_up()));
         let hint = Dialect::hinted(&head);
 
@@ -156,7 +157,7 @@ impl<L: Lessor> Conversation<L> {
         if switches {
             switched::name_upgrade(request.headers_mut());
         }
-        entry.sent();
+        entry.sent(&aim.destination);
         let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
         let mut answered = answered.map_err(|error| trouble::unanswered(&error))?;
         if let Some(echo) = echo {
@@ -228,6 +229,7 @@ impl<L: Lessor> Conversation<L> {
         if expected.is_some() {
             Expected::announce(&mut head);
         }
+        entry.continue_trace(&mut head.headers);
         let by = By { lease: &lease, derived: derived.as_deref(), keys: app.classifier.keys(), now: now.theirs };
         let (body, echo) = sign(&mut head, proven, entry.called(), by)?.into_parts();
         Ok(Outbound { request: Request::from_parts(head, body), echo: Some(echo), expected })
@@ -300,6 +302,7 @@ impl<L: Lessor> Conversation<L> {
         let bearer = cluster::seal(&request);
         let bearer = bearer.map_err(|error| Refusal::new(RefusalCode::ExchangeRefused, error.to_string()))?;
         hop::strip_request(&mut head.headers);
+        entry.continue_trace(&mut head.headers);
         head.headers.insert(AUTHORIZATION, bearer);
         Ok(Outbound { request: Request::from_parts(head, body.streamed()), echo: None, expected: None })
     }

@@ -10,6 +10,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use ca::{BundleError, LeafError, Root, TlsError};
 use config::{ProxySettings, Settings};
 use lease::{DerivedCredentials, Leases, Lessor};
+use otel::Exporting;
 use serve::{Accepted, Drained, Listener, Shutdown};
 
 use crate::app::{App, Latest, limiter, span};
@@ -18,6 +19,7 @@ use crate::books::access_log::{AccessLog, Writing};
 use crate::books::ids::RequestIds;
 use crate::books::metrics::{Metrics, Present};
 use crate::books::reporter::{self, Filed};
+use crate::books::telling::{Telling, TellingError};
 use crate::calls::classify::Classifier;
 use crate::calls::identify::TokenFile;
 use crate::control::{Control, Place, inbound, shared};
@@ -58,6 +60,7 @@ pub struct Proxy<L> {
     lessor: Arc<L>,
     filed: Filed,
     writing: Option<Writing>,
+    exporting: Option<Exporting>,
     environment: Vec<(String, String)>,
     control: Arc<Control<L>>,
 }
@@ -92,6 +95,9 @@ pub enum BindError {
     /// The access log.
     #[error("the access log cannot be opened; may the process write to `telemetry.records.file`?")]
     AccessLog(#[source] std::io::Error),
+    /// The collector of traces and records.
+    #[error("nothing can be told to the collector that `telemetry.otlp` names")]
+    Telling(#[from] TellingError),
     /// Another root cannot be had.
     #[error("no other root")]
     Authority(#[from] AuthorityError),
@@ -122,7 +128,9 @@ impl<L: Lessor> Proxy<L> {
             None => Ok((None, None)),
         }
         .map_err(BindError::AccessLog)?;
-        let (reporter, filed) = reporter::queue(&metrics, log);
+        let telling = Telling::start(&settings.telemetry, &clock, &metrics.otlp)?;
+        let (telling, exporting) = telling.map_or((None, None), |(telling, exporting)| (Some(telling), exporting));
+        let (reporter, filed) = reporter::queue(&metrics, (log, telling));
         let latest = Latest::none();
         let app = App {
             latest: latest.clone(),
@@ -151,7 +159,7 @@ impl<L: Lessor> Proxy<L> {
         };
         latest.store(Arc::new(app));
         let control = Arc::new(Control::new(&latest, place, settings));
-        Ok(Self { listener, others, latest, metrics, lessor, filed, writing, environment, control })
+        Ok(Self { listener, others, latest, metrics, lessor, filed, writing, exporting, environment, control })
     }
 
     /// Where it listens, with the real port if 0 was asked for.
@@ -187,7 +195,7 @@ impl<L: Lessor> Proxy<L> {
     /// Serves programs until the shutdown begins; then what runs may finish within the grace and is cut after it, and
     /// records get to the lessor, or are counted as lost.
     pub async fn run(self) -> Drained {
-        let Self { listener, others, latest, lessor, mut filed, writing, .. } = self;
+        let Self { listener, others, latest, lessor, mut filed, writing, exporting, .. } = self;
         let drained;
         {
             let reporting = filed.report(&*lessor);
@@ -197,13 +205,18 @@ impl<L: Lessor> Proxy<L> {
                 // Not before the last `Reporter` is gone, which `serve` holds.
                 () = &mut reporting => Drained::Whole,
             };
-            let all = async {
+            let stored = async {
                 reporting.await;
                 if let Some(writing) = writing {
                     writing.ended().await;
                 }
             };
-            if tokio::time::timeout(LAST_RECORDS, all).await.is_ok() {
+            let told = async {
+                if let Some(exporting) = exporting {
+                    exporting.ended().await;
+                }
+            };
+            if tokio::join!(tokio::time::timeout(LAST_RECORDS, stored), told).0.is_ok() {
                 return drained;
             }
         }

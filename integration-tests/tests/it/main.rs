@@ -22,6 +22,7 @@ mod shapes;
 mod smuggling;
 mod sockets;
 mod spellings;
+mod traces;
 mod tunnels;
 mod version2;
 mod virtualised;

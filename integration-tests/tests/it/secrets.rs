@@ -4,13 +4,14 @@ use broker::audit::Filter;
 use jiff::SignedDuration;
 
 use crate::stage::cluster::{CHECKOUT, STRANGER};
+use crate::stage::collector::Collector;
 use crate::stage::faults::{Fault, Station};
 use crate::stage::log::Log;
 use crate::stage::payload::Form;
 use crate::stage::presigning::Token;
 use crate::stage::program::{Ask, Keys, Reply};
 use crate::stage::sigv4::encode;
-use crate::stage::world::{BUCKET, World};
+use crate::stage::world::{BUCKET, Plan, World};
 
 /// What happens in the life of a sidecar, good and bad; and everything that its program received.
 async fn a_day(world: &World) -> Vec<Reply> {
@@ -97,6 +98,22 @@ async fn no_secret_reaches_program_log_audit_or_disk() {
     let log = log.heard();
     assert!(String::from_utf8_lossy(&log).contains("the keys of an issuer cannot be fetched"), "there is a log");
     holds_none_of(&secrets, ("the log", &log));
+}
+
+#[tokio::test]
+async fn no_secret_reaches_the_collector() {
+    let collector = Collector::start().await;
+    let mut world = Plan::default().telemetry(&collector.yaml("")).start().await;
+    let replies = a_day(&world).await;
+    world.stop().await;
+    assert!(collector.spans_by_now().len() > replies.len() && collector.records_by_now().len() >= replies.len());
+    let told = collector.bytes();
+    let mut secrets = secrets(&world);
+    secrets.push(world.program.keys.secret.clone());
+    holds_none_of(&secrets, ("what the collector was told", &told));
+    for never in ["X-Amz-", "x-amz-security-token", "AWS4-HMAC-SHA256", "Signature="] {
+        assert!(!String::from_utf8_lossy(&told).contains(never), "{never}: no query, no header");
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ pub(crate) mod sigv4;
 
 pub(crate) mod cloud;
 pub(crate) mod cluster;
+pub(crate) mod collector;
 pub(crate) mod origin;
 pub(crate) mod program;
 pub(crate) mod refusal;

@@ -39,7 +39,7 @@ pub(crate) async fn relay(answered: Answered, slot: Arc<Slot>, mut entry: Box<En
     let Answered { response, carrier } = answered;
     let (mut head, arriving) = response.into_parts();
     hop::strip_response(&mut head.headers);
-    entry.answered(head.status.as_u16());
+    entry.answered(&head);
     let mut relay = Relay { arriving, carrier, slot, entry };
     if relay.arriving.is_end_stream() || head.status == StatusCode::NO_CONTENT {
         std::future::poll_fn(|cx| {

@@ -57,7 +57,7 @@ pub(crate) async fn begin(
     mut entry: Box<Entry>,
     (ledger, idle): (Arc<Ledger>, Duration),
 ) -> (Response<AnswerBody>, impl Future<Output = ()> + Send + 'static) {
-    entry.answered(head.status.as_u16());
+    entry.answered(&head);
     let (wire, said) = line.into_wire().await;
     let mut answer = Response::from_parts(head, AnswerBody::Empty);
     hop::strip_response(answer.headers_mut());

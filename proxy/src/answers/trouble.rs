@@ -97,6 +97,7 @@ pub(crate) fn answer(
         *answer.status_mut() = status;
     }
     tracing::info!(request = %entry.id(), code = %refusal.code, reason = refusal.message, "request refused");
+    entry.told(answer.status());
     entry.refused(refusal);
     answer
 }

@@ -13,6 +13,7 @@ use std::thread;
 
 use access::{Outcome, Record};
 use config::{RecordFile, RecordsTo};
+use otel::Reference;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,9 +31,12 @@ const LOG_EVERY: u64 = 1000;
 /// Where lines are handed in. It never waits.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessLog {
-    queue: mpsc::Sender<Record>,
+    queue: mpsc::Sender<Entry>,
     metrics: Arc<Metrics>,
 }
+
+/// A record, and where it stands in a trace.
+type Entry = (Record, Option<Reference>);
 
 /// The thread that writes: tells when it has written all.
 #[derive(Debug)]
@@ -56,8 +60,8 @@ impl AccessLog {
     }
 
     /// Hands a record in.
-    pub(crate) fn file(&self, record: &Record) {
-        if self.queue.try_send(record.clone()).is_err() {
+    pub(crate) fn file(&self, record: &Record, place: Option<Reference>) {
+        if self.queue.try_send((record.clone(), place)).is_err() {
             lost(&self.metrics, 1, &"their queue is full");
         }
     }
@@ -79,13 +83,13 @@ fn lost(metrics: &Metrics, count: u64, why: &dyn std::fmt::Display) {
     }
 }
 
-fn write_all(mut waiting: mpsc::Receiver<Record>, mut out: Out, metrics: &Metrics) {
+fn write_all(mut waiting: mpsc::Receiver<Entry>, mut out: Out, metrics: &Metrics) {
     let (mut batch, mut text) = (Vec::with_capacity(BATCH), Vec::new());
     while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
         let count = batch.len() as u64;
         text.clear();
-        for record in batch.drain(..) {
-            line(&record, &mut text);
+        for entry in batch.drain(..) {
+            line(&entry, &mut text);
         }
         match out.write(&text) {
             Ok(()) => metrics.lines_written.add(count),
@@ -178,6 +182,7 @@ struct Line<'a> {
     evidence: Option<&'static str>,
     target: Option<&'a str>,
     role: Option<&'a str>,
+    derived: Option<&'a str>,
     grant: Option<&'a str>,
     lease: Option<String>,
     cloud: Option<&'static str>,
@@ -196,9 +201,11 @@ struct Line<'a> {
     bytes_down: u64,
     duration_ms: f64,
     upstream_ms: Option<f64>,
+    trace_id: Option<String>,
+    span_id: Option<String>,
 }
 
-fn line(record: &Record, text: &mut Vec<u8>) {
+fn line((record, place): &Entry, text: &mut Vec<u8>) {
     let call = record.call.as_ref();
     let (decision, status, code, reason) = match &record.outcome {
         Outcome::Countersigned { status } => ("countersigned", Some(*status), None, None),
@@ -215,6 +222,7 @@ fn line(record: &Record, text: &mut Vec<u8>) {
         evidence: record.caller.as_ref().map(|_| "token"),
         target: record.target.as_ref().map(|target| target.as_str()),
         role: record.role.as_deref(),
+        derived: record.derived.as_deref(),
         grant: record.grant.as_ref().map(|grant| grant.as_str()),
         lease: record.lease.map(|lease| lease.to_string()),
         cloud: call.map(|call| call.cloud.as_str()),
@@ -233,6 +241,8 @@ fn line(record: &Record, text: &mut Vec<u8>) {
         bytes_down: record.bytes_down,
         duration_ms: millis(record.took),
         upstream_ms: record.upstream.map(millis),
+        trace_id: place.map(|place| place.trace.to_string()),
+        span_id: place.map(|place| place.span.to_string()),
     };
     serde_json::to_writer(&mut *text, &line).expect("texts and numbers are always JSON");
     text.push(b'\n');

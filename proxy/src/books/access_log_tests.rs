@@ -14,7 +14,7 @@ fn record(outcome: Outcome) -> Record {
         caller: Some("system:serviceaccount:shop:checkout".into()),
         target: Some(TargetName::new("receipts").unwrap()),
         role: Some("arn:aws:iam::123456789012:role/Receipts".into()),
-        derived: None,
+        derived: Some("arn:aws:sts::123456789012:assumed-role/Nightly/report".into()),
         grant: None,
         lease: Some(LeaseId::new(uuid::Uuid::from_u128(2))),
         call: Some(Call {
@@ -39,24 +39,37 @@ fn record(outcome: Outcome) -> Record {
     }
 }
 
+/// Where a caller stands whose trace nobody records.
+fn place() -> Reference {
+    let request =
+        http::Request::builder().header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+    let trace = otel::Tracer::new(None).unwrap().begin(&request.body(()).unwrap().into_parts().0);
+    trace.unwrap().reference()
+}
+
 #[test]
 fn lines_are_as_documented() {
     let mut text = Vec::new();
-    line(&record(Outcome::Countersigned { status: 200 }), &mut text);
-    line(&record(Outcome::Refused { code: RefusalCode::NotGranted, message: "no \"grant\"".into() }), &mut text);
+    line(&(record(Outcome::Countersigned { status: 200 }), Some(place())), &mut text);
+    line(
+        &(record(Outcome::Refused { code: RefusalCode::NotGranted, message: "no \"grant\"".into() }), None),
+        &mut text,
+    );
     let golden = concat!(
         r#"{"schema":"countersign.access/v1","time":"2026-07-05T12:00:00Z","request":"00000000-0000-0000-0000-000000000001","#,
         r#""from":"127.0.0.1","caller":"system:serviceaccount:shop:checkout","evidence":"token","target":"receipts","#,
-        r#""role":"arn:aws:iam::123456789012:role/Receipts","grant":null,"lease":"00000000-0000-0000-0000-000000000002","#,
+        r#""role":"arn:aws:iam::123456789012:role/Receipts","derived":"arn:aws:sts::123456789012:assumed-role/Nightly/report","grant":null,"lease":"00000000-0000-0000-0000-000000000002","#,
         r#""cloud":"aws","service":"s3","region":"us-east-1","action":"s3:PutObject","resource":"arn:aws:s3:::acme-receipts/a\nb","#,
         r#""method":"PUT","host":"acme-receipts.s3.us-east-1.amazonaws.com","path":"/a%0Ab","decision":"countersigned","status":200,"#,
-        r#""code":null,"reason":null,"bytes_up":5,"bytes_down":7,"duration_ms":12.345,"upstream_ms":10.0}"#,
+        r#""code":null,"reason":null,"bytes_up":5,"bytes_down":7,"duration_ms":12.345,"upstream_ms":10.0,"#,
+        r#""trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331"}"#,
     );
     let text = String::from_utf8(text).unwrap();
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some(golden));
     let refused: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
     assert_eq!((&refused["decision"], &refused["code"]), (&"refused".into(), &"not-granted".into()));
+    assert_eq!((&refused["trace_id"], &refused["span_id"]), (&Value::Null, &Value::Null));
     assert_eq!((&refused["status"], &refused["reason"]), (&Value::Null, &"no \"grant\"".into()));
     assert_eq!(lines.next(), None, "what came over the wire breaks no line");
 }
@@ -96,7 +109,7 @@ async fn lines_beyond_the_queue_are_counted_as_lost_and_nobody_waits() {
     let metrics = Arc::new(Metrics::default());
     let (queue, waiting) = mpsc::channel(2);
     let log = AccessLog { queue, metrics: metrics.clone() };
-    (0..5).for_each(|_| log.file(&record(Outcome::Passed { status: 200 })));
+    (0..5).for_each(|_| log.file(&record(Outcome::Passed { status: 200 }), None));
     assert_eq!(metrics.lines_lost.value(), 3);
     drop((log, waiting));
 }
@@ -107,7 +120,7 @@ async fn all_that_was_handed_in_is_written_before_the_end() {
     let path = folder.path().join("access.jsonl");
     let metrics = Arc::new(Metrics::default());
     let (log, writing) = AccessLog::open(&RecordsTo::File(file(&path, 1 << 30, 2)), &metrics).unwrap();
-    (0..2000).for_each(|_| log.file(&record(Outcome::Passed { status: 200 })));
+    (0..2000).for_each(|_| log.file(&record(Outcome::Passed { status: 200 }), None));
     drop(log);
     writing.ended().await;
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2000);

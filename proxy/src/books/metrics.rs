@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Outcome, Record, RefusalCode};
+use otel::Tally;
 use serve::metrics::{Counted, Counter, Family, Kind, Page};
 
 use services::Services;
@@ -45,6 +46,8 @@ pub struct Metrics {
     pub turned_away: Counter,
     /// Connections that were closed because they said nothing while others waited for a place.
     pub shed: Counter,
+    /// What a collector is told.
+    pub otlp: Arc<Tally>,
     refusals: [Counter; RefusalCode::ALL.len()],
     services: Services,
 }
@@ -90,6 +93,7 @@ impl Counted for Metrics {
         ] {
             page.number(family, counter.value());
         }
+        self.otlp.tell(page);
     }
 }
 

@@ -6,11 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use access::{Call, Lease, Outcome, Record, Refusal, RequestId, TargetName};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, response};
 use jiff::{SignedDuration, Timestamp};
 use lease::Derived;
+use otel::Trace;
 use tokio::time::Instant;
 
 use crate::books::reporter::Reporter;
+use crate::places::destination::Destination;
 use crate::wire::ledger::Ledger;
 
 /// A record that is not closed yet. Dropping it closes it: as it was decided, or as broken off.
@@ -31,6 +35,8 @@ pub(crate) struct Entry {
     upstream: Option<Duration>,
     carried_up: Option<Arc<AtomicU64>>,
     bytes_down: u64,
+    /// Where it stands in which trace, if somebody wants to know.
+    trace: Option<Box<Trace>>,
     ledger: Arc<Ledger>,
     reporter: Reporter,
 }
@@ -70,6 +76,7 @@ impl Entry {
             upstream: None,
             carried_up: None,
             bytes_down: 0,
+            trace: None,
             ledger,
             reporter,
         }
@@ -78,6 +85,18 @@ impl Entry {
     /// The request's id.
     pub(crate) const fn id(&self) -> RequestId {
         self.id
+    }
+
+    /// Its head is here, which may name a trace.
+    pub(crate) fn traced(&mut self, head: &Parts) {
+        self.trace = self.reporter.trace(head);
+    }
+
+    /// Puts our span in the place of the program's, in a head that is about to be signed.
+    pub(crate) fn continue_trace(&self, headers: &mut HeaderMap) {
+        if let Some(trace) = &self.trace {
+            trace.continue_in(headers);
+        }
     }
 
     /// What it would do.
@@ -139,14 +158,28 @@ impl Entry {
     }
 
     /// Its head is being sent on.
-    pub(crate) fn sent(&mut self) {
-        self.sent = Some(Instant::now());
+    pub(crate) fn sent(&mut self, to: &Destination) {
+        let now = Instant::now();
+        self.sent = Some(now);
+        if let Some(trace) = &mut self.trace {
+            trace.sent((to.scheme.as_str(), &to.host, to.port), now.duration_since(self.began));
+        }
     }
 
     /// The answer's head is here.
-    pub(crate) fn answered(&mut self, status: u16) {
+    pub(crate) fn answered(&mut self, head: &response::Parts) {
         self.upstream = self.sent.map(|sent| sent.elapsed());
-        self.ending = Ending::Answered(status);
+        self.ending = Ending::Answered(head.status.as_u16());
+        if let Some(trace) = &mut self.trace {
+            trace.answered(head.status, &head.headers);
+        }
+    }
+
+    /// The program is told this status, by us.
+    pub(crate) fn told(&mut self, status: StatusCode) {
+        if let Some(trace) = &mut self.trace {
+            trace.told(status.as_u16());
+        }
     }
 
     /// The answer is whole.
@@ -210,7 +243,7 @@ impl Drop for Entry {
         let is_refused = matches!(self.ending, Ending::Refused(_));
         let record = self.close();
         self.ledger.answer_ended();
-        self.reporter.count(&record);
+        self.reporter.count(&record, self.trace.take());
         if self.is_for_the_book || is_refused {
             self.reporter.file(record);
         }

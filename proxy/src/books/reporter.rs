@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Record;
+use http::request::Parts;
 use lease::Lessor;
+use otel::Trace;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::books::access_log::AccessLog;
 use crate::books::flood::Floods;
 use crate::books::metrics::Metrics;
+use crate::books::telling::Telling;
 
 /// Records that wait at once: some seconds of a busy sidecar. A record has about half a kilobyte.
 const QUEUE: usize = 16_384;
@@ -39,6 +42,7 @@ const LOG_EVERY: u64 = 1000;
 pub(crate) struct Reporter {
     queue: mpsc::Sender<Record>,
     log: Option<AccessLog>,
+    telling: Option<Telling>,
     metrics: Arc<Metrics>,
 }
 
@@ -52,21 +56,29 @@ pub(crate) struct Filed {
     metrics: Arc<Metrics>,
 }
 
-/// Both ends of the queue. `log`: where every record goes besides.
-pub(crate) fn queue(metrics: &Arc<Metrics>, log: Option<AccessLog>) -> (Reporter, Filed) {
+/// Both ends of the queue. `log` and `telling`: where every record goes besides.
+pub(crate) fn queue(metrics: &Arc<Metrics>, (log, telling): (Option<AccessLog>, Option<Telling>)) -> (Reporter, Filed) {
     let (sender, receiver) = mpsc::channel(QUEUE);
     (
-        Reporter { queue: sender, log, metrics: metrics.clone() },
+        Reporter { queue: sender, log, telling, metrics: metrics.clone() },
         Filed { queue: receiver, batch: Vec::new(), floods: Floods::default(), metrics: metrics.clone() },
     )
 }
 
 impl Reporter {
-    /// Counts a closed record, and hands it to the access log.
-    pub(crate) fn count(&self, record: &Record) {
+    /// The trace that a request belongs to, if somebody wants to know.
+    pub(crate) fn trace(&self, head: &Parts) -> Option<Box<Trace>> {
+        self.telling.as_ref()?.tracer.begin(head)
+    }
+
+    /// Counts a closed record, and hands it to the access log and the collector.
+    pub(crate) fn count(&self, record: &Record, trace: Option<Box<Trace>>) {
         self.metrics.count(record);
         if let Some(log) = &self.log {
-            log.file(record);
+            log.file(record, trace.as_ref().map(|trace| trace.reference()));
+        }
+        if let Some(exporter) = self.telling.as_ref().and_then(|telling| telling.exporter.as_ref()) {
+            exporter.file(record, trace);
         }
     }
 
@@ -180,7 +192,7 @@ mod tests {
     #[test]
     fn records_beyond_the_queue_are_counted_as_lost_and_nobody_waits() {
         let metrics = Arc::new(Metrics::default());
-        let (reporter, mut filed) = queue(&metrics, None);
+        let (reporter, mut filed) = queue(&metrics, (None, None));
         (0..QUEUE + 3).for_each(|_| reporter.file(record(Some("shop:billing"))));
         assert_eq!(metrics.records_dropped.value(), 3);
         filed.give_up();
@@ -190,7 +202,7 @@ mod tests {
     #[test]
     fn flood_of_refusals_does_not_push_out_what_callers_did() {
         let metrics = Arc::new(Metrics::default());
-        let (reporter, _filed) = queue(&metrics, None);
+        let (reporter, _filed) = queue(&metrics, (None, None));
         (0..2 * QUEUE).for_each(|_| reporter.file(record(None)));
         let refusals_lost = metrics.records_dropped.value();
         (0..KEPT_FOR_CALLERS).for_each(|_| reporter.file(record(Some("shop:billing"))));

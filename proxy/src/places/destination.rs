@@ -47,6 +47,14 @@ pub(crate) enum BadDestination {
 }
 
 impl Scheme {
+    /// As URLs begin with it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
     /// The port that its URLs leave out.
     pub(crate) const fn default_port(self) -> u16 {
         match self {

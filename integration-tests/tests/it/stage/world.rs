@@ -60,6 +60,7 @@ pub(crate) struct Plan {
     callers: Option<String>,
     limits: Option<String>,
     clusters: Option<String>,
+    telemetry: Option<String>,
     cloud: Tls,
     ahead: SignedDuration,
 }
@@ -138,6 +139,11 @@ impl Plan {
         Self { clusters: Some(yaml.to_owned()), ..self }
     }
 
+    /// What stands in `telemetry`, as YAML in braces.
+    pub(crate) fn telemetry(self, yaml: &str) -> Self {
+        Self { telemetry: Some(yaml.to_owned()), ..self }
+    }
+
     /// How the cloud is reached.
     pub(crate) fn cloud(self, cloud: Tls) -> Self {
         Self { cloud, ..self }
@@ -155,6 +161,7 @@ impl Plan {
         let callers = self.callers.as_ref().map_or(String::new(), |yaml| format!("    {yaml}"));
         let limits = self.limits.as_deref().unwrap_or("{}");
         let clusters = self.clusters.as_deref().unwrap_or("{}");
+        let telemetry = self.telemetry.as_deref().unwrap_or("{}");
         let trusted = matches!(self.cloud, Tls::Trusted | Tls::Http2 | Tls::OtherName);
         let upstream = if trusted { "  upstream: { ca_file: stage.pem }\n" } else { "" };
         let directory = directory.display();
@@ -166,6 +173,7 @@ impl Plan {
              endpoints:\n  \"*.amazonaws.com\": {cloud}\n\
              proxy:\n  listen: 127.0.0.1:0\n  directory: {directory}/proxy\n  token_file: {directory}/token\n\
              {upstream}  limits: {limits}\n\
+             telemetry: {telemetry}\n\
              broker:\n  issuer: {ISSUER}\n  listen: 127.0.0.1:0\n  store: {directory}/broker.db\n"
         )
     }
