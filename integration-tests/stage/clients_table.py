@@ -36,8 +36,7 @@ placeholders were refused past Countersign, with the error in the last column.
 """
 COLUMNS = ("Client", "Version", "Done", "Uploads", "Other calls", "Hosts", "Comes by", "Past Countersign")
 NOTES = """
-The programs' own settings: the SDK for JavaScript takes the proxy by `new https.Agent({ proxyEnv: process.env })` (Node 24.5 and newer;
-its own agent ignores the environment on every Node); the SDK for Java signs a body in chunks only with
+The programs' own settings: the SDK for Java signs a body in chunks only with
 `withPayloadSigningEnabled(true)`. Version 2 of the SDK for Java was found in none of the registries that the tests use, so it was not played.
 """
 S3_ORDER = ("create bucket", "list buckets", "location", "put", "put in parts", "get", "get a range", "head", "list", "copy", "delete", "delete bucket")

@@ -21,6 +21,9 @@ const NO_PROXY: &str = "localhost,127.0.0.1,::1,169.254.169.254,169.254.170.2,fd
 /// Where the seed of the placeholders is kept, so that programs keep theirs when the sidecar starts again.
 const SEED_FILE: &str = "placeholder.seed";
 
+/// What Node programs read before anything else, so that agents of their own find the proxy.
+const NODE: (&str, &str) = ("node.cjs", include_str!("program/node.cjs"));
+
 /// The files for programs, and what the proxy itself has to know of them.
 #[derive(Debug)]
 pub(crate) struct Programs {
@@ -89,7 +92,9 @@ impl Programs {
         let credentials = offer.directory.join("aws").join("credentials");
         write(&credentials, &profiles(&derived, default))?;
         let mut environment = environment(offer, &trust, &credentials, default);
-        let appended = appended(offer.address, &trust);
+        let node = offer.directory.join(NODE.0);
+        write(&node, NODE.1)?;
+        let appended = appended(offer.address, &trust, &node);
         let mut lines = exports(&environment, &appended);
         lines.extend(ca::where_set(&trust).map(|(name, path)| where_set(name, &path.to_string_lossy())));
         write(&offer.directory.join("program.env"), &lines)?;
@@ -137,9 +142,10 @@ fn environment(
     set
 }
 
-/// What goes behind the program's own value of a variable that many programs set themselves, for PHP and for Java. The JVM
-/// reads no variable of a proxy's, so it gets that with the trust; of equal settings its last one wins.
-fn appended(address: SocketAddr, trust: &TrustFiles) -> [(&'static str, String); 2] {
+/// What goes behind the program's own value of a variable that many programs set themselves, for PHP, Node and Java. The JVM
+/// reads no variable of a proxy's, so it gets that with the trust; of equal settings its last one wins. The paths need no
+/// quotes: `TrustFiles` takes no directory that would.
+fn appended(address: SocketAddr, trust: &TrustFiles, node: &Path) -> [(&'static str, String); 3] {
     let address = reachable(address);
     let (host, port) = (address.ip(), address.port());
     let proxy =
@@ -147,7 +153,8 @@ fn appended(address: SocketAddr, trust: &TrustFiles) -> [(&'static str, String);
     let past = NO_PROXY.split(',').map(|host| if host.contains(':') { format!("[{host}]") } else { host.to_owned() });
     let past = past.collect::<Vec<_>>().join("|");
     let java = format!(" {} {proxy} -Dhttp.nonProxyHosts={past}", trust.java_options());
-    [("PHP_INI_SCAN_DIR", trust.php_scan_dir()), ("JAVA_TOOL_OPTIONS", java)]
+    let node = format!(" --require={}", node.display());
+    [("PHP_INI_SCAN_DIR", trust.php_scan_dir()), ("NODE_OPTIONS", node), ("JAVA_TOOL_OPTIONS", java)]
 }
 
 /// The value that the program has already, as far as it is known here, and ours behind it. What is not UTF-8 is kept as
@@ -335,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn java_and_php_get_ours_behind_what_the_program_has() {
+    fn java_node_and_php_get_ours_behind_what_the_program_has() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run");
         let programs = prepare(&path, None).unwrap();
@@ -350,6 +357,9 @@ mod tests {
         let lines = std::fs::read_to_string(path.join("program.env")).unwrap();
         assert_eq!(in_a_shell(&lines, "JAVA_TOOL_OPTIONS", None), ours);
         assert_eq!(in_a_shell(&lines, "JAVA_TOOL_OPTIONS", Some("-Xmx1g")), format!("-Xmx1g{ours}"));
+        let required = format!("--max-old-space-size=512 --require={}/node.cjs", path.display());
+        assert_eq!(in_a_shell(&lines, "NODE_OPTIONS", Some("--max-old-space-size=512")), required);
+        assert!(path.join("node.cjs").is_file());
         let scanned = format!("/opt/php.d:{}/php", path.display());
         assert_eq!(in_a_shell(&lines, "PHP_INI_SCAN_DIR", Some("/opt/php.d")), scanned);
         assert_eq!(behind(|_| Some("-Xmx1g".into()), "JAVA_TOOL_OPTIONS", ours), format!("-Xmx1g{ours}"));
