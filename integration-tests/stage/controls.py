@@ -21,7 +21,7 @@ from aws.refusal import Refused
 from aws.request import Request
 from aws.sessions import Session
 from aws.sigv4 import Claim, Verifier, check_claim, claim_of
-from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV2Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cluster_issuer import Keys
@@ -251,6 +251,47 @@ class Signatures(OnStage):
     def test_the_good_request_is_accepted(self):
         self.assertEqual(self.put("good", b"hello")[0], 200)
         self.assertEqual(self.get("good"), (200, b"hello"))
+
+    def presigned(self, credentials: Credentials, expires: int = 60) -> str:
+        request = AWSRequest("GET", f"https://{S3}/controls/presigned?response-expires=0")
+        S3SigV4QueryAuth(credentials, "s3", "us-east-1", expires).add_auth(request)
+        return request.url.removeprefix(f"https://{S3}")
+
+    def test_presigned_urls_are_taken_while_they_are_good_and_as_they_are(self):
+        self.assertEqual(self.put("presigned", b"hello")[0], 200)
+        good = self.presigned(self.credentials)
+        ask = lambda target, **headers: self.stage.send("GET", target, {"Host": S3} | headers)
+        self.assertEqual(ask(good), (200, b"hello"))
+        short = self.presigned(self.credentials, 1)
+        unsigned_token = good.replace("X-Amz-Security-Token=", "X-Amz-Security-Token=x")
+        cases = {
+            "SignatureDoesNotMatch": (good.replace("/presigned", "/other"), good.replace("expires=0", "expires=1"), good[:-4] + "0000"),
+            "AuthorizationHeaderMalformed": (good.replace("X-Amz-Expires=60", "X-Amz-Expires=604801"), good + "&X-Amz-Expires=60", good.replace("X-Amz-Date", "x-amz-date")),
+            "InvalidToken": (unsigned_token,),
+            "InvalidAccessKeyId": (self.presigned(Credentials(PLACEHOLDER.access_key, PLACEHOLDER.secret_key, "token")),),
+        }
+        for code, targets in cases.items():
+            for target in targets:
+                with self.subTest(target):
+                    self.refused(code, ask(target))
+        self.refused("AccessDenied", ask(good, **{"x-amz-acl": "private"}))
+        time.sleep(2)
+        self.refused("Request has expired", ask(short))
+
+    def test_simpledb_takes_good_signatures_of_version_2_only(self):
+        host = "sdb.amazonaws.com"
+
+        def ask(credentials: Credentials, change=lambda body: body) -> tuple[int, bytes]:
+            request = AWSRequest("POST", f"https://{host}/", {}, {"Action": "ListDomains", "Version": "2009-04-15"})
+            SigV2Auth(credentials).add_auth(request)
+            headers = {"Host": host, "Content-Type": "application/x-www-form-urlencoded"}
+            body = change(urlencode(request.data)).encode()
+            return self.stage.send("POST", "/", headers | {"Content-Length": str(len(body))}, body)
+
+        self.assertEqual(ask(self.credentials)[0], 200)
+        self.refused("SignatureDoesNotMatch", ask(self.credentials, lambda body: body.replace("ListDomains", "DeleteDomain")))
+        self.refused("InvalidClientTokenId", ask(self.credentials, lambda body: body.replace("SecurityToken=", "SecurityToken=x")))
+        self.refused("InvalidClientTokenId", ask(PLACEHOLDER))
 
     def test_placeholder_keys_are_refused_in_every_shape(self):
         self.refused("InvalidAccessKeyId", self.stage.send("GET", "/controls", signed(PLACEHOLDER, "GET", "/controls")))

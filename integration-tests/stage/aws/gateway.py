@@ -5,16 +5,18 @@ import json
 import logging
 import socket
 import socketserver
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from http import HTTPStatus
 
 import h11
 
+from . import simpledb
 from .account import Account
 from .book import Book, Entry
-from .payload import Hashed, payload_of
+from .payload import Hashed, Unsigned, payload_of
+from .presigned import Presigned
 from .refusal import Answer, Reason, Refused, answer_to
 from .relay import Relay, pieces_of, readable_by_moto
 from .request import Request
@@ -32,6 +34,9 @@ DRAIN_SECONDS = 1.0
 IDLE_SECONDS = 120
 # moto's own controls would switch authentication off: nobody reaches them through the gate.
 CONTROLS = ("/moto-api", "/latest/meta-data", "/latest/api")
+# A bucket that lies elsewhere, and where.
+MOVED_BUCKET = "acme-moved"
+MOVED_REGION = "eu-west-1"
 # A header that no AWS client sends: with it, the book of calls is read.
 STAGE_HEADER = "stage-control"
 
@@ -162,9 +167,11 @@ class Exchange:
             return self._show_book()
         if request.path.startswith(CONTROLS) or "x-moto-account-id" in request.names:
             raise Refused(Reason.BAD_REQUEST, "moto's controls are not reached through the gate")
-        if request.one("authorization") is None and "X-Amz-Signature=" not in request.query:
-            return self._unsigned()
-        return self._signed()
+        if (self._entry.host or "").startswith("sdb."):
+            return self._simpledb()
+        if request.one("authorization") is not None:
+            return self._signed()
+        return self._presigned() if "X-Amz-Signature=" in request.query else self._unsigned()
 
     def _show_book(self):
         if self._request.path != "/_stage/calls":
@@ -199,6 +206,8 @@ class Exchange:
             payload = payload_of(request, verifier, claim.signature)
             verifier.check_head("")
             entry.caller = session.arn
+            if MOVED_BUCKET in f"{entry.host}{request.path}" and claim.region != MOVED_REGION:
+                return self._moved(session)
             if not request.has_body:
                 payload.finish()
             self._relay(readable_by_moto(request, claim, session), self._connection.body(), payload)
@@ -213,6 +222,31 @@ class Exchange:
                 self._cloud.book.write(entry)
                 return self._reply(answer)
             self._relay(request, iter([body]), payload)
+
+    def _presigned(self):
+        presigned, entry = Presigned(self._request), self._entry
+        claim = presigned.claim
+        entry.access_key_id, entry.service, entry.region = claim.access_key_id, claim.service, claim.region
+        # Who reads the book is not to be able to fetch what is in it.
+        entry.operation, entry.payload = f"{self._request.method} {self._request.path}", "presigned"
+        session = presigned.check(self._cloud.sessions.of(claim.access_key_id), datetime.now(timezone.utc))
+        entry.caller = session.arn
+        self._relay(presigned.in_header(session), self._connection.body(), Unsigned())
+
+    def _simpledb(self):
+        body = self._held_body(MAX_FORM_BYTES)
+        answered = simpledb.answer(self._request, body, self._cloud.sessions, self._entry)
+        self._cloud.book.write(self._entry)
+        self._reply(answered)
+
+    def _moved(self, session):
+        """What S3 says of a bucket in another region: where it is."""
+        self._entry.caller, self._entry.status = session.arn, 301
+        for _ in self._connection.body():
+            pass
+        self._cloud.book.write(self._entry)
+        xml = f"<Error><Code>PermanentRedirect</Code><Message>ask elsewhere</Message><Bucket>{MOVED_BUCKET}</Bucket></Error>"
+        self._reply(Answer(301, "application/xml", xml.encode()), [("x-amz-bucket-region", MOVED_REGION)])
 
     def _held_body(self, limit: int) -> bytes:
         """The whole body: for services that sign its hash without saying it."""
@@ -269,8 +303,8 @@ class Exchange:
         if not self._answering:
             self._reply(answer)
 
-    def _reply(self, answer: Answer):
-        headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
+    def _reply(self, answer: Answer, more: Iterable[tuple[str, str]] = ()):
+        headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *more]
         self._head(answer.status, headers)
         if self._request.method != "HEAD":
             self._connection.send(h11.Data(data=answer.body))
