@@ -22,8 +22,12 @@ use crate::answers::refuse::with_causes;
 /// Bytes of one answer that a destination may send ahead of the program: a stream of 50 MB/s over 20 ms.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 
-/// Bytes of all answers together that one connection may bring ahead of their programs.
-const WINDOW: u32 = 4 * STREAM_WINDOW;
+/// Requests at once on one connection, whatever more the destination would take. It is what destinations usually allow.
+const MAX_STREAMS: usize = 100;
+
+/// Bytes of all answers together that one connection may bring ahead of their programs: as much as its streams may. With
+/// less, a few programs that do not read would stop the answers of all others.
+const WINDOW: u32 = MAX_STREAMS as u32 * STREAM_WINDOW;
 
 /// Bytes of one request that wait here for the destination to take them.
 const MAX_WAITING: usize = 128 * 1024;
@@ -151,9 +155,10 @@ impl Trunk {
         self.load.open.load(Ordering::Acquire)
     }
 
-    /// Whether the destination takes another request now (`SETTINGS_MAX_CONCURRENT_STREAMS`, RFC 9113 §5.1.2).
+    /// Whether it takes another request now; the destination has its say (`SETTINGS_MAX_CONCURRENT_STREAMS`, RFC 9113
+    /// §5.1.2).
     pub(crate) fn has_room(&self) -> bool {
-        self.open() < self.sender.current_max_send_streams()
+        self.open() < self.sender.current_max_send_streams().min(MAX_STREAMS)
     }
 
     /// Whether the destination takes requests for another protocol (RFC 8441 §3).

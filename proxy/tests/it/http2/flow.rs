@@ -90,3 +90,26 @@ async fn destination_that_reads_slowly_holds_its_program_back() {
     let read = whole(answer.await.unwrap()).await.unwrap().body;
     assert_eq!(read, poured.load(Ordering::SeqCst).to_string());
 }
+
+#[tokio::test]
+async fn program_that_reads_nothing_does_not_hold_up_another() {
+    let destination = Destination::new(|mut asked: Asked| async move {
+        let length = if asked.request.uri().path() == "/large" { 3 << 20 } else { 5 };
+        asked.answer(200, vec![7; length]);
+    })
+    .await;
+    let stage = destination.stage().await;
+    let mut silent = Program::that_reads_nothing(&stage).await;
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        let (answer, _) = silent.begin(request(&Signed::get(&stage, "/large")), true).await;
+        answers.push(answer.await.unwrap());
+    }
+    // As much of them as there is room for is under way.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut other = Program::new(&stage).await;
+    let small = request(&Signed::get(&stage, "/small"));
+    let answer = tokio::time::timeout(Duration::from_secs(5), other.ask(small, b"")).await;
+    assert_eq!(answer.expect("an answer").body.len(), 5);
+    assert_eq!(destination.connections(), 1, "on the same connection");
+}

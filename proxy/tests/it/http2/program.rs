@@ -35,11 +35,24 @@ impl Program {
         Self::over(connect(stage, authority).await).await
     }
 
+    /// One that takes no byte of any answer.
+    pub(crate) async fn that_reads_nothing(stage: &Stage) -> Self {
+        let io = tls_offering(stage, (&format!("{S3}:443"), S3), &[b"h2", b"http/1.1"]).await.unwrap();
+        Self::with(Builder::new().initial_window_size(0), io).await
+    }
+
     async fn over<I>(io: I) -> Self
     where
         I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, connection) = Builder::new().handshake(io).await.unwrap();
+        Self::with(&Builder::new(), io).await
+    }
+
+    async fn with<I>(builder: &Builder, io: I) -> Self
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = builder.handshake(io).await.unwrap();
         tokio::spawn(async move { drop(connection.await) });
         Self(sender)
     }
