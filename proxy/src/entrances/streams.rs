@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::header::{CONTENT_LENGTH, HeaderValue};
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use lease::Lessor;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -180,11 +180,13 @@ struct Exchange {
 
 impl Exchange {
     async fn run<L: Lessor>(mut self, conversation: &Conversation<L>, request: Request<RecvStream>) {
+        let is_head = request.method() == Method::HEAD;
         let Some(answer) = self.answer(conversation, request).await else {
             self.tally.abandoned.fetch_add(1, Ordering::AcqRel);
             return;
         };
         self.tally.answered.fetch_add(1, Ordering::AcqRel);
+        let answer = if is_head || has_no_content(&answer) { without_text(answer) } else { answer };
         if let Err(error) = self.send(answer).await {
             tracing::debug!(%error, "an answer did not get to its program");
         }
@@ -240,6 +242,16 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.tally.open.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Whether an answer has no body by its status (RFC 9110 §6.4.1).
+fn has_no_content(answer: &Response<AnswerBody>) -> bool {
+    matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// An answer of ours that has no body whatever it says; over HTTP/1.1 the server sees to it. A destination's has none.
+fn without_text(answer: Response<AnswerBody>) -> Response<AnswerBody> {
+    answer.map(|body| if matches!(body, AnswerBody::Text(_)) { AnswerBody::Empty } else { body })
 }
 
 /// An answer's body on its way down.

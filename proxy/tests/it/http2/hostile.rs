@@ -54,6 +54,18 @@ async fn authority_of_every_stream_must_be_the_tunnels_host() {
 }
 
 #[tokio::test]
+async fn refused_head_has_no_body() {
+    let (_destination, stage) = stage().await;
+    let mut program = Program::new(&stage).await;
+    let mut other = request(&Signed { method: "HEAD", ..Signed::get(&stage, "/x") });
+    *other.uri_mut() = "https://other.s3.us-east-1.amazonaws.com/x".parse().unwrap();
+    let (answer, _) = program.begin(other, true).await;
+    let (head, body) = answer.await.unwrap().into_parts();
+    assert_eq!((head.status.as_u16(), body.is_end_stream()), (421, true), "{:?}", head.headers);
+    assert!(!head.headers.contains_key("content-length"), "{:?}", head.headers);
+}
+
+#[tokio::test]
 async fn head_with_more_fields_than_anyone_needs_is_refused() {
     let (_destination, stage) = stage().await;
     let mut program = Program::new(&stage).await;
