@@ -10,7 +10,7 @@ use ca::ServerTls;
 use config::{Endpoints, Limits, Settings};
 use jiff::SignedDuration;
 use lease::{DerivedCredentials, Leases};
-use serve::{Shutdown, Wanted};
+use serve::Shutdown;
 
 use crate::books::ids::RequestIds;
 use crate::books::metrics::Metrics;
@@ -56,8 +56,6 @@ pub(crate) struct App<L> {
     pub(crate) holding: Arc<Holding>,
     pub(crate) limits: Limits,
     pub(crate) limiter: Arc<Limiter>,
-    /// Told when a place is wanted: who has said nothing yet gives up its own.
-    pub(crate) wanted: Arc<Wanted>,
     pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
 }
@@ -139,7 +137,6 @@ impl<L> App<L> {
             holding: if same_room { self.holding.clone() } else { Arc::new(Holding::new(ours.limits.held_body_bytes)) },
             limits: ours.limits.clone(),
             limiter: limiter(settings),
-            wanted: self.wanted.clone(),
             clock: self.clock.clone(),
             shutdown: self.shutdown.clone(),
         }

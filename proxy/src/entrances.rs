@@ -6,6 +6,7 @@ pub(crate) mod connection;
 pub(crate) mod distrust;
 pub(crate) mod intercept;
 pub(crate) mod meeting;
+pub(crate) mod opening;
 pub(crate) mod redirect;
 pub(crate) mod shared;
 pub(crate) mod socks_entrance;

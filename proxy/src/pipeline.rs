@@ -31,7 +31,7 @@ use crate::calls::form::refuse_signed_form;
 use crate::calls::sign::{Brought, By, Hold, credential, prove, prove_held, sign};
 use crate::calls::skews::Moment;
 use crate::calls::standing::Standing;
-use crate::client::Client;
+use crate::client::{Client, Shown};
 use crate::entrances::shared;
 use crate::places::aim::{Aim, Kind};
 use crate::upstream::{Answered, Carrier, Slot};
@@ -113,11 +113,18 @@ impl<L: Lessor> Conversation<L> {
             ),
         };
         let is_ours = matches!(answer.body(), AnswerBody::Text(_));
-        if has_body && (is_ours || !reads_on) && self.slot.protocol() == Protocol::Http1 {
-            // The program's body, if it still comes, is read by nobody. Over HTTP/2 its stream is reset by itself.
+        let is_unread = has_body && (is_ours || !reads_on) && self.slot.protocol() == Protocol::Http1;
+        if is_unread || (is_ours && self.is_a_strangers()) {
+            // The program's body, if it still comes, is read by nobody. Over HTTP/2 its stream is reset by itself. Nor do
+            // strangers keep a place among the connections.
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer
+    }
+
+    /// Whether the connection is of somebody who has to show who it is, and has not done so yet.
+    fn is_a_strangers(&self) -> bool {
+        matches!(self.client.shown, Shown::Nothing) && !self.ledger.is_known()
     }
 
     /// The sentence: classified, countersigned or passed on, forwarded.
@@ -346,6 +353,7 @@ impl<L: Lessor> Conversation<L> {
         }
         let authorization = head.headers.get(PROXY_AUTHORIZATION).map(HeaderValue::as_bytes);
         let client = shared::known(&self.app, &self.client, authorization).await?;
+        self.ledger.know();
         let aim = Aim::of_absolute(head, &self.app.endpoints)?;
         self.app.egress.admit(&aim, &client).map_err(|barred| Refusal::from(&barred))?;
         Ok(Errand { aim, client })

@@ -153,7 +153,6 @@ impl<L: Lessor> Proxy<L> {
             holding: Arc::new(Holding::new(ours.limits.held_body_bytes)),
             limits: ours.limits.clone(),
             limiter: limiter(settings),
-            wanted: listener.wanted(),
             clock,
             shutdown,
         };
@@ -250,7 +249,7 @@ async fn accept<L: Lessor>(
 ) {
     let shutdown = first.shutdown.clone();
     tracing::info!(address = %listener.address(), ?door, "proxy is listening");
-    while let Some(Accepted { stream, peer, place }) = listener.accept(&shutdown).await {
+    while let Some(Accepted { stream, peer, place, wanted }) = listener.accept(&shutdown).await {
         let app = latest.load().unwrap_or_else(|| first.clone());
         let Some(guest) = peers.admit(peer.ip().to_canonical(), app.limits.rates.connections_per_peer) else {
             app.metrics.turned_away.add(1);
@@ -259,7 +258,7 @@ async fn accept<L: Lessor>(
         shutdown.spawn(async move {
             app.metrics.accepted.add(1);
             let open = Present::count(&app.metrics, |metrics| &metrics.connections);
-            accept::connection(app, stream, (peer, door)).await;
+            accept::connection(app, stream, (peer, door), &wanted).await;
             drop((open, guest, place));
         });
     }

@@ -76,6 +76,8 @@ pub struct Accepted {
     pub peer: SocketAddr,
     /// Its place among the allowed connections; hold it as long as the connection.
     pub place: OwnedSemaphorePermit,
+    /// Told when that place is wanted: it is this listener's, and no other's connections can give it.
+    pub wanted: Arc<Wanted>,
 }
 
 impl Listener {
@@ -86,11 +88,6 @@ impl Listener {
         let socket = TcpListener::bind(address).await.map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self { socket, address, room: Arc::new(Semaphore::new(connections)), wanted: Arc::default() })
-    }
-
-    /// Told when connections wait for a place.
-    pub fn wanted(&self) -> Arc<Wanted> {
-        self.wanted.clone()
     }
 
     /// Where it listens; with the real port if 0 was asked for.
@@ -117,7 +114,10 @@ impl Listener {
                 }
             };
             match accepted.and_then(|(stream, peer)| stream.set_nodelay(true).map(|()| (stream, peer))) {
-                Ok((stream, peer)) => return Some(Accepted { stream, peer, place }),
+                Ok((stream, peer)) => {
+                    let wanted = self.wanted.clone();
+                    return Some(Accepted { stream, peer, place, wanted });
+                }
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");

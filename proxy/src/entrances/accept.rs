@@ -6,6 +6,7 @@ use std::sync::Arc;
 use access::{Refusal, RefusalCode};
 use bytes::BytesMut;
 use lease::Lessor;
+use serve::Wanted;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -15,6 +16,7 @@ use crate::client::Client;
 use crate::entrances::asked::Asked;
 use crate::entrances::connection;
 use crate::entrances::intercept::{self, Caller, Program};
+use crate::entrances::opening::first;
 use crate::entrances::redirect;
 use crate::entrances::shared;
 use crate::entrances::socks_entrance::{self, BadSocks};
@@ -81,31 +83,36 @@ impl BadOpening {
     }
 }
 
-/// Serves a program's connection to its end.
-pub(crate) async fn connection<L: Lessor>(app: Arc<App<L>>, stream: TcpStream, (peer, door): (SocketAddr, Door)) {
+/// Serves a program's connection to its end; `wanted` tells when its place is.
+pub(crate) async fn connection<L: Lessor>(
+    app: Arc<App<L>>,
+    stream: TcpStream,
+    (peer, door): (SocketAddr, Door),
+    wanted: &Wanted,
+) {
     let client = Client::of(&stream, peer.ip());
     match door {
-        Door::Beside => explicit((app, client), Pipe::Clear(stream)).await,
-        Door::Redirected => redirect::serve((app, client), stream, peer).await,
+        Door::Beside => explicit((app, client), Pipe::Clear(stream), wanted).await,
+        Door::Redirected => redirect::serve((app, client), (stream, peer), wanted).await,
         Door::Shared => {
             let Some(shared) = app.shared.clone() else { return };
-            match tokio::time::timeout(app.patience().head, shared.enter(stream, client)).await {
-                Ok(Ok((io, client))) => explicit((app, client), io).await,
-                Ok(Err(error)) => tracing::info!(%peer, %error, "TLS with the shared proxy failed"),
-                Err(_) => tracing::debug!(%peer, "TLS with the shared proxy took too long"),
+            let entering = tokio::time::timeout(app.patience().head, shared.enter(stream, client));
+            match first((&app, wanted), entering).await {
+                Some(Ok(Ok((io, client)))) => explicit((app, client), io, wanted).await,
+                Some(Ok(Err(error))) => tracing::info!(%peer, %error, "TLS with the shared proxy failed"),
+                Some(Err(_)) => tracing::debug!(%peer, "TLS with the shared proxy took too long"),
+                None => {}
             }
         }
     }
 }
 
 /// Serves a program that knows that it speaks to a proxy.
-async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe) {
+async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe, wanted: &Wanted) {
     let mut held = BytesMut::with_capacity(FIRST_READ);
-    let (wanted, metrics, patience) = (app.wanted.clone(), app.metrics.clone(), app.patience().head);
-    let opening = tokio::select! {
-        opening = tokio::time::timeout(patience, opening(&app, (&mut io, &mut held), &mut client)) => opening,
-        () = wanted.waits() => return metrics.shed.add(1),
-    };
+    let opening = opening(&app, (&mut io, &mut held), &mut client);
+    let opening = tokio::time::timeout(app.patience().head, opening);
+    let Some(opening) = first((&app, wanted), opening).await else { return };
     match opening.unwrap_or(Ok(Opening::Nothing)) {
         Ok(Opening::Tunnel(asked, destination)) => {
             let from = client.address;

@@ -80,7 +80,12 @@ async fn to_cloud<L: Lessor>(caller: Caller<L>, mut program: Program, aim: Aim) 
     if !program.welcome().await {
         return;
     }
-    let first = tokio::time::timeout(app.patience().head, first_words(&mut program.io, &mut program.held)).await;
+    let first = tokio::time::timeout(app.patience().head, first_words(&mut program.io, &mut program.held));
+    let first = tokio::select! {
+        biased;
+        first = first => first,
+        () = app.shutdown.begun() => return,
+    };
     match first {
         Ok(Ok(Spoken::Tls)) => intercept(caller, program, (aim, tls)).await,
         Ok(Ok(Spoken::Http)) => in_clear(caller, program, (&aim.destination, Protocol::Http1)).await,

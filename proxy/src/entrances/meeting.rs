@@ -11,11 +11,13 @@ use access::Refusal;
 use bytes::BytesMut;
 use lease::Lessor;
 use rustls::ServerConfig;
+use serve::Wanted;
 
 use crate::answers::trouble::unreachable;
 use crate::app::App;
 use crate::entrances::asked::Asked;
 use crate::entrances::intercept::{Caller, Program, certified, in_clear, intercept, read, tunnel};
+use crate::entrances::opening::first;
 use crate::entrances::words::{Spoken, first_words, speaks_first, switches};
 use crate::places::aim::{Aim, Kind};
 use crate::places::destination::{Destination, Scheme};
@@ -49,6 +51,7 @@ pub(crate) async fn asked_for<L: Lessor>(caller: Caller<L>, mut program: Program
     let spoken = tokio::select! {
         spoken = first_words(&mut program.io, &mut program.held) => spoken,
         speaks = speaks_first(&mut destination, &mut said) => speaks.map(|()| Spoken::Unknown),
+        () = app.shutdown.begun() => return,
         () = tokio::time::sleep(app.idle()) => return,
     };
     match settled(app, &mut program, spoken).await {
@@ -74,16 +77,19 @@ async fn settled<L>(app: &App<L>, program: &mut Program, spoken: io::Result<Spok
 }
 
 /// Serves a connection that was led here without being asked for: nothing is refused before the program has said whom it
-/// means, and `number` is dialled meanwhile.
-pub(crate) async fn led_here<L: Lessor>(caller: Caller<L>, mut program: Program, number: Aim) {
+/// means, and `number` is dialled meanwhile. `wanted` tells when its place is.
+pub(crate) async fn led_here<L: Lessor>(caller: Caller<L>, mut program: Program, number: Aim, wanted: &Wanted) {
     let app = &caller.0;
     let barred = app.egress.admit(&number, &caller.1).err();
     let mut there = There::at(app, &number, barred.as_ref());
-    let spoken = tokio::select! {
-        spoken = first_words(&mut program.io, &mut program.held) => spoken,
-        () = there.speaks_first() => Ok(Spoken::Unknown),
-        () = tokio::time::sleep(app.idle()) => return,
+    let words = async {
+        tokio::select! {
+            spoken = first_words(&mut program.io, &mut program.held) => Some(spoken),
+            () = there.speaks_first() => Some(Ok(Spoken::Unknown)),
+            () = tokio::time::sleep(app.idle()) => None,
+        }
     };
+    let Some(Some(spoken)) = first((app, wanted), words).await else { return };
     let named = match settled(app, &mut program, spoken).await {
         Ok(Spoken::Http) => return by_host(caller, program, (number, barred)).await,
         Ok(Spoken::Tls) => named(app, &mut program, &number.destination).await,

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use access::{Refusal, RefusalCode};
 use bytes::BytesMut;
 use lease::Lessor;
+use serve::Wanted;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -17,8 +18,8 @@ use crate::places::aim::Aim;
 use crate::places::destination::Destination;
 use crate::wire::pipe::Pipe;
 
-/// Serves a connection from `peer` that a rule of the kernel has led here.
-pub(crate) async fn serve<L: Lessor>(caller: Caller<L>, stream: TcpStream, peer: SocketAddr) {
+/// Serves a connection from `peer` that a rule of the kernel has led here; `wanted` tells when its place is.
+pub(crate) async fn serve<L: Lessor>(caller: Caller<L>, (stream, peer): (TcpStream, SocketAddr), wanted: &Wanted) {
     let app = &caller.0;
     let meant = original_destination(&stream);
     let mut program =
@@ -34,7 +35,7 @@ pub(crate) async fn serve<L: Lessor>(caller: Caller<L>, stream: TcpStream, peer:
         return program.refuse(app, &refusal).await;
     }
     let aim = Aim::at(Destination::numbered(original), &app.endpoints);
-    led_here(caller, program, aim).await;
+    led_here(caller, program, aim, wanted).await;
 }
 
 /// Where a connection was to go before a rule of the kernel changed it (netfilter's `SO_ORIGINAL_DST`).

@@ -91,7 +91,8 @@ async fn converse(
     if io.write_all(&method.bytes()).await.and(io.flush().await).is_err() {
         return Ok(None);
     }
-    if let (Shown::Nothing, Some(shared)) = (&client.shown, shared) {
+    if let Shown::Nothing = &client.shown {
+        let shared = shared.ok_or(BadSocks::Method("as an app that it knows"))?;
         let Some(app) = logged_in((io, held), shared).await? else { return Ok(None) };
         client.shown = Shown::App(app);
         if io.write_all(&socks::login_answer(true)).await.and(io.flush().await).is_err() {
@@ -130,5 +131,24 @@ async fn heard<M>(io: &mut Pipe, held: &mut BytesMut, read: fn(&[u8]) -> Read<M>
         if !matches!(io.read_buf(held).await, Ok(1..)) {
             return Ok(None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Where nobody can prove anything, nobody comes in unproven.
+    #[tokio::test]
+    async fn login_that_nobody_can_check_is_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut program = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (io, peer) = listener.accept().await.unwrap();
+        let mut client = Client::of(&io, peer.ip()).having_shown(Shown::Nothing);
+        program.write_all(b"\x05\x01\x02\x05\x01\x00\x03\x01x\x00\x50").await.unwrap();
+        let wanted = destination((&mut Pipe::Clear(io), &mut BytesMut::new()), &mut client, None).await;
+        assert!(matches!(wanted, Err(BadSocks::Method(_))), "{wanted:?}");
     }
 }

@@ -27,6 +27,10 @@ const STEP: usize = 4 * 1024;
 /// been silent for this long: closing at once would reset the connection, and the program might never see the answer.
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 
+/// How long a program that has ended its side still gets its answer. It may be gone: TCP says the same of both until
+/// something is sent, and a request that nobody waits for any more is to end at its destination, too.
+const HALF_CLOSED: Duration = Duration::from_secs(5);
+
 /// How long a program may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
@@ -49,7 +53,13 @@ pub(crate) struct Guard<I> {
     after: After,
     /// When the last was said to the program.
     goodbye: Option<Instant>,
-    silence: Silence,
+    /// The program sends no more; it may still read.
+    has_ended: bool,
+    /// What was written last has not been taken yet.
+    is_blocked: bool,
+    /// That of a program that does not send, and that of one that does not read: each would hide the other.
+    unsaid: Silence,
+    unread: Silence,
     patience: Patience,
     ledger: Arc<Ledger>,
 }
@@ -76,7 +86,10 @@ impl<I> Guard<I> {
             head_began: Some(Instant::now()),
             after: After::More,
             goodbye: None,
-            silence: Silence::default(),
+            has_ended: false,
+            is_blocked: false,
+            unsaid: Silence::default(),
+            unread: Silence::default(),
             patience,
             ledger: Arc::default(),
         };
@@ -129,6 +142,7 @@ impl<I> Guard<I> {
         self.after = match why {
             Malformed::Chunk => After::Broken,
             Malformed::Syntax
+            | Malformed::Target
             | Malformed::BareLineFeed
             | Malformed::TooLarge
             | Malformed::TwoLengths
@@ -146,15 +160,25 @@ impl<I> Guard<I> {
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let between = self.framing.is_between_requests();
         match self.head_began {
-            Some(began) => ready!(self.silence.poll_until(cx, began + self.patience.head)),
-            None if between && self.ledger.owes_an_answer() => {
-                self.silence.broken();
+            Some(began) => ready!(self.unsaid.poll_until(cx, began + self.patience.head)),
+            None if between && self.ledger.poll_settled(cx).is_pending() => {
+                self.unsaid.broken();
                 return Poll::Pending;
             }
-            None => ready!(self.silence.poll_for(cx, self.patience.idle)),
+            None => ready!(self.unsaid.poll_for(cx, self.patience.idle)),
         }
         let is_idle = between && self.held.is_empty();
         Poll::Ready(if is_idle { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) })
+    }
+
+    /// Keeps the end of what a program sends to itself until all of its answers are written: the server would take it for
+    /// the end of the connection.
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let is_done = self.ledger.poll_settled(cx).is_ready() && !self.is_blocked;
+        if !is_done {
+            ready!(self.unsaid.poll_for(cx, HALF_CLOSED));
+        }
+        Poll::Ready(Ok(false))
     }
 }
 
@@ -162,12 +186,19 @@ impl<I: AsyncRead + Unpin> Guard<I> {
     /// Reads straight into the server's buffer; what may not be handed on yet is taken out again. `false` at the end of
     /// the stream.
     fn poll_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        if self.has_ended {
+            return self.poll_ended(cx);
+        }
         let start = buf.filled().len();
         if Pin::new(&mut self.io).poll_read(cx, buf)?.is_pending() {
             return self.poll_silence(cx).map_ok(|()| false);
         }
-        self.silence.broken();
+        self.unsaid.broken();
         let has_more = buf.filled().len() > start;
+        if !has_more && self.framing.is_between_requests() {
+            self.has_ended = true;
+            return self.poll_ended(cx);
+        }
         let good = self.judge(&buf.filled()[start..]);
         if matches!(self.after, After::More) {
             self.held.extend_from_slice(&buf.filled()[start + good..]);
@@ -183,7 +214,7 @@ impl<I: AsyncRead + Unpin> Guard<I> {
         if Pin::new(&mut self.io).poll_read(cx, &mut step)?.is_pending() {
             return self.poll_silence(cx).map_ok(|()| false);
         }
-        self.silence.broken();
+        self.unsaid.broken();
         self.held.extend_from_slice(step.filled());
         self.judge_held();
         Poll::Ready(Ok(!step.filled().is_empty()))
@@ -246,13 +277,18 @@ impl<I: AsyncRead + Unpin> AsyncRead for Guard<I> {
 }
 
 impl<I: AsyncWrite + Unpin> Guard<I> {
-    /// A program that does not read what it asked for is silent, too.
+    /// A program that does not read what it asked for is silent, too. While it reads, nobody waits for it to say something.
     fn or_silence<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.silence.broken();
+            self.unread.broken();
+            self.unsaid.broken();
+            if std::mem::take(&mut self.is_blocked) && self.has_ended {
+                cx.waker().wake_by_ref();
+            }
             return written;
         }
-        ready!(self.silence.poll_for(cx, self.patience.idle));
+        self.is_blocked = true;
+        ready!(self.unread.poll_for(cx, self.patience.idle));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -265,11 +301,11 @@ impl<I: AsyncRead + Unpin> Guard<I> {
         loop {
             let mut step = ReadBuf::uninit(&mut step);
             match Pin::new(&mut self.io).poll_read(cx, &mut step) {
-                Poll::Ready(Ok(())) if !step.filled().is_empty() => self.silence.broken(),
+                Poll::Ready(Ok(())) if !step.filled().is_empty() => self.unsaid.broken(),
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => {
                     let in_silence = silence.min((since + altogether).duration_since(Instant::now()));
-                    return self.silence.poll_for(cx, in_silence);
+                    return self.unsaid.poll_for(cx, in_silence);
                 }
             }
             if Instant::now() >= since + altogether {
@@ -308,7 +344,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<I> {
             Some(since) => since,
             None => {
                 ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
-                self.silence.broken();
+                self.unsaid.broken();
                 *self.goodbye.insert(Instant::now())
             }
         };
@@ -317,71 +353,5 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<I> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-
-    use super::*;
-
-    const PATIENCE: Patience = Patience { head: Duration::from_secs(10), idle: Duration::from_secs(60) };
-    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-
-    #[tokio::test]
-    async fn head_that_comes_in_pieces_is_handed_on_whole() {
-        let (mut program, io) = duplex(1024);
-        let mut guard = Guard::new(io, BytesMut::from(&GET[..5]), PATIENCE);
-        program.write_all(&GET[5..9]).await.unwrap();
-        let mut buf = [0; 1024];
-        let read = tokio::spawn(async move { (guard.read(&mut buf).await.unwrap(), buf, guard.ledger()) });
-        tokio::task::yield_now().await;
-        program.write_all(&GET[9..]).await.unwrap();
-        let (length, buf, ledger) = read.await.unwrap();
-        assert_eq!(&buf[..length], GET);
-        assert!(ledger.owes_an_answer());
-    }
-
-    #[tokio::test]
-    async fn of_a_refused_head_the_server_reads_only_the_substitute_and_nothing_after_it() {
-        let bad = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled";
-        let (mut program, io) = duplex(1024);
-        program.write_all(&[GET, bad].concat()).await.unwrap();
-        let mut guard = Guard::new(io, BytesMut::new(), PATIENCE);
-        let mut read = vec![0; GET.len() + IN_ITS_PLACE.len()];
-        guard.read_exact(&mut read).await.unwrap();
-        assert_eq!(read, [GET, IN_ITS_PLACE].concat());
-        assert_eq!((guard.ledger().refused(1), guard.ledger().refused(2)), (None, Some(Malformed::TwoLengths)));
-        let more = futures_util::poll!(std::pin::pin!(guard.read(&mut [0; 10])));
-        assert!(more.is_pending());
-        assert!(guard.has_unread());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn slow_head_is_cut_off_even_if_bytes_trickle_in() {
-        let (mut program, io) = duplex(1024);
-        let mut guard = Guard::new(io, BytesMut::new(), PATIENCE);
-        let trickle = tokio::spawn(async move {
-            for byte in GET {
-                tokio::time::advance(Duration::from_secs(1)).await;
-                if program.write_all(&[*byte]).await.is_err() {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
-        });
-        let error = guard.read(&mut [0; 100]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        trickle.abort();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn idle_connection_ends_quietly_but_one_that_waits_for_us_does_not_end() {
-        let (mut program, io) = duplex(1024);
-        program.write_all(GET).await.unwrap();
-        let mut guard = Guard::new(io, BytesMut::new(), PATIENCE);
-        let mut buf = [0; 100];
-        assert_eq!(guard.read(&mut buf).await.unwrap(), GET.len());
-        let long = Duration::from_secs(3600);
-        assert!(tokio::time::timeout(long, guard.read(&mut buf)).await.is_err(), "we owe an answer");
-        guard.ledger().answer_ended();
-        assert_eq!(guard.read(&mut buf).await.unwrap(), 0);
-    }
-}
+#[path = "guard_tests.rs"]
+mod tests;

@@ -1,5 +1,8 @@
 //! One request head, judged: what a sender may write in two ways for two readers is refused (RFC 9112 §11.2).
 
+use std::str::FromStr;
+
+use http::Uri;
 use httparse::{EMPTY_HEADER, Request, Status};
 
 /// Most header lines of a request. AWS SDKs send below 30; S3 metadata adds one line per entry.
@@ -25,6 +28,9 @@ pub(crate) enum Malformed {
     /// Not HTTP/1; this includes header lines folded over several (RFC 9112 §5.2) and space before a colon (§5.1).
     #[error("the request head is not HTTP/1.1")]
     Syntax,
+    /// No target that a URI could be (RFC 9112 §3.2): the server would refuse it without a word.
+    #[error("the target of the request is no URI")]
+    Target,
     /// A line that ends without carriage return, which some readers take as an end of line and others do not.
     #[error("a line of the request head ends with a bare line feed")]
     BareLineFeed,
@@ -50,8 +56,9 @@ pub(crate) enum Malformed {
 
 impl Malformed {
     /// Every reason.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Syntax,
+        Self::Target,
         Self::BareLineFeed,
         Self::TooLarge,
         Self::TwoLengths,
@@ -74,6 +81,9 @@ pub(crate) fn read_head(bytes: &[u8]) -> Result<Option<(usize, Body)>, Malformed
     };
     if has_bare_line_feed(&bytes[..length]) {
         return Err(Malformed::BareLineFeed);
+    }
+    if request.path.is_none_or(|target| Uri::from_str(target).is_err()) {
+        return Err(Malformed::Target);
     }
     Ok(Some((length, body(&request)?)))
 }
@@ -136,14 +146,7 @@ fn decimal(value: &[u8]) -> Option<u64> {
 }
 
 fn has_bare_line_feed(head: &[u8]) -> bool {
-    let mut before = 0;
-    for &byte in head {
-        if byte == b'\n' && before != b'\r' {
-            return true;
-        }
-        before = byte;
-    }
-    false
+    memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head[at - 1] != b'\r')
 }
 
 #[cfg(test)]
@@ -197,6 +200,10 @@ mod tests {
         for (lines, why) in cases {
             let lines: Vec<&str> = std::iter::once("POST / HTTP/1.1").chain(lines.iter().copied()).collect();
             assert_eq!(judged(&lines), Err(*why), "{:?}", &lines[..lines.len().min(4)]);
+        }
+        for target in [":::", "http://[::1/", "http://", "//", "/a|b"] {
+            let expected = if target.starts_with('/') { Ok(Some(Body::None)) } else { Err(Malformed::Target) };
+            assert_eq!(judged(&[&format!("GET {target} HTTP/1.1"), "Host: x"]), expected, "{target}");
         }
         assert_eq!(judged(&["POST / HTTP/1.0", "Transfer-Encoding: chunked"]), Err(Encoding));
         assert_eq!(read_head(b"GET / HTTP/1.1\nHost: x\n\n"), Err(Malformed::BareLineFeed));

@@ -1,13 +1,17 @@
 //! What the reading side of a connection and the pipeline tell each other.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
 
 use crate::wire::head::Malformed;
 
 /// Low bits of [`Ledger::refused`] that say why.
 const REASON_BITS: u32 = 8;
 
-/// The requests of one connection, counted. All of it is touched by one task only; the atomics make it `Send`.
+/// The requests of one connection, counted. Of HTTP/1.1, one task touches it; of HTTP/2, that of every stream does, and
+/// nobody asks whether an answer is owed.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Heads that were let through.
@@ -18,6 +22,10 @@ pub(crate) struct Ledger {
     refused: AtomicU64,
     /// What comes is no HTTP any more.
     switched: AtomicBool,
+    /// The program has shown who it is.
+    known: AtomicBool,
+    /// Who waits until no answer is owed.
+    waiting: AtomicWaker,
 }
 
 impl Ledger {
@@ -52,9 +60,32 @@ impl Ledger {
         self.switched.load(Ordering::Acquire)
     }
 
+    /// The program has shown who it is, at one request at least.
+    pub(crate) fn know(&self) {
+        self.known.store(true, Ordering::Release);
+    }
+
+    /// Whether it has.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Acquire)
+    }
+
     /// An answer has ended.
     pub(crate) fn answer_ended(&self) {
         self.answered.fetch_add(1, Ordering::AcqRel);
+        self.waiting.wake();
+    }
+
+    /// Ready where the program does not wait for us, but we for it. The server does not ask again by itself: an answer
+    /// that was ready at once ends before anybody waits for the next request.
+    pub(crate) fn poll_settled(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.owes_an_answer() {
+            self.waiting.register(cx.waker());
+            if self.owes_an_answer() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Whether the program waits for us, and not we for it.

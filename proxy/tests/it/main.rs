@@ -11,6 +11,7 @@ mod events;
 mod http2;
 mod lines;
 mod passing;
+mod patience;
 mod pinning;
 mod program;
 mod records;

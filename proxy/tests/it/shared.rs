@@ -256,6 +256,7 @@ async fn without_a_certificate_that_is_known_a_credential_is_asked_for_within_tl
         let mut io = encrypted(&shop, shown).await;
         let signed = Signed::get(&shop.stage, "/x").absolute_head();
         shop.refused(&exchange(&mut io, &signed).await).await;
+        let mut io = encrypted(&shop, shown).await;
         let with = signed.replacen("\r\n", &format!("\r\nProxy-Authorization: {}\r\n", shop.basic()), 1);
         assert_eq!(exchange(&mut io, &with).await.status, 200);
         assert!(matches!(shop.stage.outcome().await, Outcome::Countersigned { .. }));

@@ -76,6 +76,19 @@ async fn target_and_host_that_disagree_are_refused() {
 }
 
 #[tokio::test]
+async fn target_that_is_no_uri_is_refused_with_the_reason() {
+    let mirror = Mirror::new().await;
+    let stage = Stage::new(mirror.address).await;
+    for target in [":::", "http://[::1/", "http://a b/", "http://exa\"mple.test/"] {
+        let refused = ask(&stage, &format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        assert_eq!((refused.status, refused.header("connection")), (400, Some("close")), "{target:?}");
+        assert!(refused.body.contains("request"), "{target:?}: {refused:?}");
+        let outcome = stage.outcome().await;
+        assert!(matches!(outcome, Outcome::Refused { code: RefusalCode::RequestMalformed, .. }), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn connection_header_cannot_strip_the_signature() {
     let mirror = Mirror::new().await;
     let stage = Stage::new(mirror.address).await;
