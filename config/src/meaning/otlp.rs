@@ -1,6 +1,7 @@
 //! The collector of OpenTelemetry.
 
 use access::Secret;
+use url::Url;
 
 use super::check::Check;
 use super::entries;
@@ -21,7 +22,7 @@ const OURS: [&str; 8] =
     ["connection", "content-encoding", "content-length", "content-type", "host", "te", "transfer-encoding", "upgrade"];
 
 pub(super) fn otlp(check: &mut Check<'_>, raw: &raw::Otlp) -> Option<OtlpSettings> {
-    let endpoint = check.take(&raw.endpoint, |text| address::trusted_url(text));
+    let endpoint = check.take(&raw.endpoint, |text| endpoint(text));
     let headers = headers(check, raw.headers.as_ref());
     let ca = raw.ca_file.as_ref().map(|path| check.path(path));
     let (traces, records) = (is_told(raw.traces.as_ref()), is_told(raw.records.as_ref()));
@@ -48,6 +49,20 @@ pub(super) fn otlp(check: &mut Check<'_>, raw: &raw::Otlp) -> Option<OtlpSetting
         records,
         resource: resource?,
     })
+}
+
+/// Where the signals' own paths are below of.
+fn endpoint(text: &str) -> Result<Url, Wrong> {
+    let url = address::trusted_url(text)?;
+    let signal =
+        ["/v1/traces", "/v1/logs"].into_iter().find(|signal| url.path().trim_end_matches('/').ends_with(signal));
+    match signal {
+        None => Ok(url),
+        Some(signal) => {
+            let wrong = Wrong::value(format!("{} is for one signal only", shown(text)));
+            Err(wrong.help(format!("write it without {signal}; Countersign adds that itself")))
+        }
+    }
 }
 
 fn is_told(raw: Option<&At<bool>>) -> bool {
@@ -140,6 +155,13 @@ mod tests {
         for text in ["", "%", "10", "101%", "100.0001%", "0.00001%", "-1%", "1e2%", ".5%", "5.%", "5 %", "1.2.3%"] {
             assert_eq!(parse_share(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn endpoint_is_for_all_signals() {
+        assert!(endpoint("https://otel.acme.dev:4318").is_ok() && endpoint("https://acme.dev/v1/otlp/").is_ok());
+        let wrong = endpoint("https://otel.acme.dev/v1/traces/").unwrap_err();
+        assert_eq!(wrong.help.as_deref(), Some("write it without /v1/traces; Countersign adds that itself"));
     }
 
     #[test]
