@@ -24,6 +24,10 @@ use crate::trace::Trace;
 /// Requests that wait at once; one has about a kilobyte.
 const QUEUE: usize = 8192;
 
+/// Places in the queue that only requests of callers with a lease may take. Anybody who reaches the port can cause refusals
+/// by the hundred thousand; they must not push out what callers did.
+const KEPT_FOR_CALLERS: usize = QUEUE / 2;
+
 /// Requests in one message: what OpenTelemetry's SDKs take, too.
 const BATCH: usize = 512;
 
@@ -96,7 +100,8 @@ impl Exporter {
         }
         // Before it is sent: whoever takes it out must not be faster than this.
         counts.iter().for_each(|(signal, count)| self.tally.queued(*signal).add(*count));
-        let Ok(place) = self.queue.try_reserve() else {
+        let is_full = record.caller.is_none() && self.queue.capacity() <= KEPT_FOR_CALLERS;
+        let Some(place) = self.queue.try_reserve().ok().filter(|_| !is_full) else {
             let before = self.tally.losses();
             for (signal, count) in counts {
                 self.tally.queued(signal).take_away(count);
@@ -178,8 +183,7 @@ impl Packing {
         if !self.records {
             return None;
         }
-        let place = |told: &Told| told.trace.as_ref().map(|trace| trace.reference());
-        let log_records: Vec<_> = batch.iter().map(|told| log_record(&told.record, place(told))).collect();
+        let log_records: Vec<_> = batch.iter().map(|told| log_record(&told.record, told.trace.as_deref())).collect();
         let count = log_records.len() as u64;
         let request = LogsRequest {
             resource_logs: vec![ResourceLogs {
@@ -232,12 +236,12 @@ mod tests {
     use super::*;
     use crate::tracer::{Sampling, Tracer};
 
-    fn record() -> Record {
+    fn record(caller: Option<&str>) -> Record {
         Record {
+            caller: caller.map(str::to_owned),
             id: RequestId::new(uuid::Uuid::nil()),
             at: Timestamp::UNIX_EPOCH,
             from: None,
-            caller: None,
             target: None,
             role: None,
             derived: None,
@@ -279,7 +283,7 @@ mod tests {
     async fn what_does_not_fit_into_the_queue_is_lost_and_counted_and_nobody_waits() {
         let (exporter, exporting, _listener) = silent(true).await;
         // Nobody takes them out: this task does not wait, so the other does not run.
-        (0..QUEUE + 7).for_each(|_| exporter.file(&record(), trace()));
+        (0..QUEUE + 7).for_each(|_| exporter.file(&record(Some("shop:billing")), trace()));
         let tally = exporter.tally.clone();
         for signal in [Signal::Spans, Signal::Records] {
             assert_eq!((tally.lost(signal, Loss::Queue).value(), tally.queued(signal).value()), (7, QUEUE as u64));
@@ -293,11 +297,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn flood_of_refusals_does_not_push_out_what_callers_did() {
+        let (exporter, _exporting, _listener) = silent(true).await;
+        (0..2 * QUEUE).for_each(|_| exporter.file(&record(None), None));
+        let refusals_lost = exporter.tally.losses();
+        (0..KEPT_FOR_CALLERS).for_each(|_| exporter.file(&record(Some("shop:billing")), None));
+        assert_eq!((refusals_lost, exporter.tally.losses()), (3 * QUEUE as u64 / 2, 3 * QUEUE as u64 / 2));
+    }
+
+    #[tokio::test]
     async fn what_is_neither_traced_nor_to_be_recorded_is_not_handed_in() {
         let (exporter, _exporting, _listener) = silent(false).await;
-        exporter.file(&record(), None);
+        exporter.file(&record(None), None);
         assert_eq!(exporter.queue.capacity(), QUEUE);
-        exporter.file(&record(), trace());
+        exporter.file(&record(None), trace());
         assert_eq!(exporter.queue.capacity(), QUEUE - 1);
     }
 }

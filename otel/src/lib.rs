@@ -27,5 +27,5 @@ pub use context::{Context, TRACEPARENT};
 pub use exporter::{Exporter, Exporting, Settings};
 pub use ids::{SpanId, TraceId};
 pub use tally::Tally;
-pub use trace::{Reference, Trace};
+pub use trace::{Place, Reference, Trace};
 pub use tracer::{Sampling, Tracer};

@@ -5,7 +5,7 @@ use access::{Outcome, Record};
 use crate::attributes::{Attributes, decision, failure, status};
 use crate::message::{AnyValue, LogRecord, Value};
 use crate::span::nanos;
-use crate::trace::Reference;
+use crate::trace::Trace;
 
 /// What kind of event it is.
 const EVENT: &str = "countersign.access";
@@ -15,7 +15,7 @@ const INFO: (i32, &str) = (9, "INFO");
 const WARN: (i32, &str) = (13, "WARN");
 
 /// The log record of a request that has ended.
-pub(crate) fn log_record(record: &Record, place: Option<Reference>) -> LogRecord {
+pub(crate) fn log_record(record: &Record, trace: Option<&Trace>) -> LogRecord {
     let (severity_number, severity_text) = match &record.outcome {
         Outcome::Countersigned { .. } | Outcome::Passed { .. } => INFO,
         Outcome::Refused { .. } | Outcome::Broken { .. } => WARN,
@@ -38,6 +38,7 @@ pub(crate) fn log_record(record: &Record, place: Option<Reference>) -> LogRecord
     if let Some(upstream) = record.upstream {
         attributes.fraction("countersign.upstream_ms", millis(upstream));
     }
+    let place = trace.map(Trace::reference);
     LogRecord {
         time_unix_nano: nanos(record.at),
         observed_time_unix_nano: nanos(record.at.checked_add(record.took).unwrap_or(record.at)),
@@ -45,7 +46,7 @@ pub(crate) fn log_record(record: &Record, place: Option<Reference>) -> LogRecord
         severity_text: severity_text.to_owned(),
         body: Some(AnyValue { value: Some(Value::Text(sentence(record))) }),
         attributes: attributes.into_vec(),
-        flags: 0,
+        flags: trace.map_or(0, Trace::flags),
         trace_id: place.map(|place| place.trace.0.to_vec()).unwrap_or_default(),
         span_id: place.map(|place| place.span.0.to_vec()).unwrap_or_default(),
         event_name: EVENT.to_owned(),

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::attributes::{Attributes, failure, operation, reason, status};
 use crate::message::{Span, SpanKind, Status, StatusCode};
-use crate::trace::{Recorded, Toward, Trace};
+use crate::trace::{Place, Recorded, Toward, Trace};
 
 /// Bits of `Span.flags` above those of `traceparent`: that the next one means something, and that the parent is in
 /// another process.
@@ -40,7 +40,8 @@ pub(crate) fn spans(record: &Record, trace: &Trace) -> impl Iterator<Item = Span
 fn asked(record: &Record, (trace, recorded): (&Trace, &Recorded)) -> Span {
     let mut attributes = Attributes::default();
     attributes.decision(record);
-    http(&mut attributes, record, recorded);
+    http(&mut attributes, (record, recorded), recorded.toward.as_ref().map(|toward| &toward.asked));
+    attributes.maybe("network.protocol.version", protocol_version(recorded.version));
     attributes.call(record);
     if let Some(told) = recorded.told {
         attributes.number("http.response.status_code", told.into());
@@ -58,7 +59,7 @@ fn asked(record: &Record, (trace, recorded): (&Trace, &Recorded)) -> Span {
         name: named(recorded, record),
         kind: SpanKind::Server.into(),
         start_time_unix_nano: nanos(record.at),
-        flags: KNOWN | remote | flags(trace),
+        flags: KNOWN | remote | trace.flags(),
         status: failed.is_some().then(|| error(&record.outcome)),
         ..common(record, (trace, attributes))
     }
@@ -68,7 +69,7 @@ fn asked(record: &Record, (trace, recorded): (&Trace, &Recorded)) -> Span {
 fn asking(record: &Record, (trace, recorded): (&Trace, &Recorded), toward: &Toward) -> Span {
     let mut attributes = Attributes::default();
     attributes.text("countersign.request_id", record.id.to_string());
-    http(&mut attributes, record, recorded);
+    http(&mut attributes, (record, recorded), Some(&toward.to));
     attributes.call(record);
     attributes.maybe("aws.request_id", recorded.cloud_id.as_deref());
     attributes.maybe("aws.extended_request_id", recorded.extended_id.as_deref());
@@ -90,7 +91,7 @@ fn asking(record: &Record, (trace, recorded): (&Trace, &Recorded), toward: &Towa
         ),
         kind: SpanKind::Client.into(),
         start_time_unix_nano: nanos(record.at.checked_add(after).unwrap_or(record.at)),
-        flags: KNOWN | flags(trace),
+        flags: KNOWN | trace.flags(),
         status: failed.is_some().then(|| error(&record.outcome)),
         ..common(record, (trace, attributes))
     }
@@ -112,16 +113,15 @@ fn named(recorded: &Recorded, record: &Record) -> String {
     record.call.as_ref().map_or_else(|| method.to_owned(), |call| format!("{method} {}", call.service))
 }
 
-fn http(attributes: &mut Attributes, record: &Record, recorded: &Recorded) {
+fn http(attributes: &mut Attributes, (record, recorded): (&Record, &Recorded), at: Option<&Place>) {
+    let call = record.call.as_ref();
     attributes.text("http.request.method", method(&recorded.method));
-    attributes.maybe("network.protocol.version", protocol_version(recorded.version));
-    let host = recorded.toward.as_ref().map(|toward| toward.host.as_str());
-    attributes.maybe("server.address", host.or(record.call.as_ref().map(|call| call.host.as_str())));
-    if let Some(toward) = &recorded.toward {
-        attributes.number("server.port", toward.port.into());
-        attributes.text("url.scheme", toward.scheme);
+    attributes.maybe("server.address", at.map(|at| &*at.host).or(call.map(|call| call.host.as_str())));
+    if let Some(at) = at {
+        attributes.number("server.port", at.port.into());
+        attributes.text("url.scheme", at.scheme);
     }
-    attributes.maybe("url.path", record.call.as_ref().map(|call| call.path.as_str()));
+    attributes.maybe("url.path", call.map(|call| call.path.as_str()));
 }
 
 fn method(method: &Method) -> &str {
@@ -139,11 +139,6 @@ fn protocol_version(version: Version) -> Option<&'static str> {
 
 fn error(outcome: &Outcome) -> Status {
     Status { message: reason(outcome).unwrap_or_default().to_owned(), code: StatusCode::Error.into() }
-}
-
-fn flags(trace: &Trace) -> u32 {
-    // Recorded, and so sampled.
-    1 | trace.caller.as_ref().map_or(0, |caller| u32::from(caller.flags))
 }
 
 /// Nanoseconds since 1970.

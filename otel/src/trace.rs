@@ -1,5 +1,6 @@
 //! One request's part of a trace, as far as it has come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -50,11 +51,23 @@ pub(crate) struct Recorded {
 /// Where a request was sent on to, and when.
 #[derive(Debug)]
 pub(crate) struct Toward {
-    pub(crate) scheme: &'static str,
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    /// What the program asked for.
+    pub(crate) asked: Place,
+    /// Where that really is.
+    pub(crate) to: Place,
     /// Since the request's head was read.
     pub(crate) after: Duration,
+}
+
+/// Where something is: `https`, `s3.us-east-1.amazonaws.com`, 443.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// A name or an address.
+    pub host: Arc<str>,
+    /// The port.
+    pub port: u16,
 }
 
 impl Trace {
@@ -85,6 +98,11 @@ impl Trace {
         Reference { trace: self.id, span: span.expect("it is recorded, or somebody named it") }
     }
 
+    /// The flags of its spans, as `traceparent` has them.
+    pub(crate) fn flags(&self) -> u32 {
+        self.caller.as_ref().map_or(0, |caller| caller.flags.into()) | u32::from(self.recorded.is_some())
+    }
+
     /// How many spans it is by now.
     pub fn spans(&self) -> u64 {
         self.recorded.as_ref().map_or(0, |recorded| 1 + u64::from(recorded.toward.is_some()))
@@ -98,10 +116,10 @@ impl Trace {
         }
     }
 
-    /// The request is sent on, so long after its head was read.
-    pub fn sent(&mut self, (scheme, host, port): (&'static str, &str, u16), after: Duration) {
+    /// What the program asked for is sent on to where that really is, so long after the request's head was read.
+    pub fn sent(&mut self, (asked, to): (Place, Place), after: Duration) {
         if let Some(recorded) = &mut self.recorded {
-            recorded.toward = Some(Toward { scheme, host: host.to_owned(), port, after });
+            recorded.toward = Some(Toward { asked, to, after });
         }
     }
 

@@ -164,7 +164,7 @@ impl<L: Lessor> Conversation<L> {
         if switches {
             switched::name_upgrade(request.headers_mut());
         }
-        entry.sent(&aim.destination);
+        entry.sent(aim);
         let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
         let mut answered = answered.map_err(|error| trouble::unanswered(&error))?;
         if let Some(echo) = echo {

@@ -14,7 +14,7 @@ use otel::Trace;
 use tokio::time::Instant;
 
 use crate::books::reporter::Reporter;
-use crate::places::destination::Destination;
+use crate::places::aim::Aim;
 use crate::wire::ledger::Ledger;
 
 /// A record that is not closed yet. Dropping it closes it: as it was decided, or as broken off.
@@ -158,11 +158,11 @@ impl Entry {
     }
 
     /// Its head is being sent on.
-    pub(crate) fn sent(&mut self, to: &Destination) {
+    pub(crate) fn sent(&mut self, aim: &Aim) {
         let now = Instant::now();
         self.sent = Some(now);
         if let Some(trace) = &mut self.trace {
-            trace.sent((to.scheme.as_str(), &to.host, to.port), now.duration_since(self.began));
+            trace.sent(((&aim.destination).into(), (&aim.origin).into()), now.duration_since(self.began));
         }
     }
 

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use http::Uri;
+use otel::Place;
 use url::Url;
 
 /// Longest host name (RFC 1035 §2.3.4).
@@ -47,20 +48,22 @@ pub(crate) enum BadDestination {
 }
 
 impl Scheme {
-    /// As URLs begin with it.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-
     /// The port that its URLs leave out.
     pub(crate) const fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
             Self::Https => 443,
         }
+    }
+}
+
+impl From<&Destination> for Place {
+    fn from(Destination { scheme, host, port }: &Destination) -> Self {
+        let scheme = match scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        Self { scheme, host: host.clone(), port: *port }
     }
 }
 
