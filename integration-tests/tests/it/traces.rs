@@ -2,18 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serve::metrics::{Counted, Page};
 
 use crate::stage::certificates::Authority;
 use crate::stage::clock::Clock;
-use crate::stage::cloud::PUBLIC;
+use crate::stage::cloud::{CLUSTER, PUBLIC};
 use crate::stage::collector::{Collector, Mood, text};
+use crate::stage::origin::Origin;
 use crate::stage::payload::Form;
-use crate::stage::presigning::Token;
-use crate::stage::program::Ask;
-use crate::stage::world::{BUCKET, Plan, ROLE, World};
+use crate::stage::presigning::{Token, eks_bearer};
+use crate::stage::program::{Ask, Keys};
+use crate::stage::streams::Streams;
+use crate::stage::world::{BUCKET, Plan, ROLE, Tls, World};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
@@ -97,6 +100,9 @@ async fn program_s_trace_goes_on_through_us_to_the_cloud() {
         ("http.response.status_code", "200"),
         ("http.response.body.size", "4"),
         ("network.protocol.version", "1.1"),
+        ("server.address", BUCKET),
+        ("server.port", "443"),
+        ("url.scheme", "https"),
     ] {
         assert_eq!(of(asked, key), value, "{key}");
     }
@@ -106,9 +112,11 @@ async fn program_s_trace_goes_on_through_us_to_the_cloud() {
         ("rpc.system", "aws-api"),
         ("rpc.service", "s3"),
         ("rpc.method", "GetObject"),
-        ("server.address", BUCKET),
-        ("server.port", "443"),
-        ("url.scheme", "https"),
+        ("aws.request_id", "CLOUDS0OWN0ID000"),
+        // Where `endpoints` leads.
+        ("server.address", "127.0.0.1"),
+        ("server.port", &world.cloud.address().port().to_string()),
+        ("url.scheme", "http"),
         ("url.path", "/2026/07.pdf"),
         ("http.response.status_code", "200"),
     ] {
@@ -169,13 +177,81 @@ async fn header_stays_where_we_do_not_sign() {
 }
 
 #[tokio::test]
+async fn header_stays_under_somebody_else_s_signature_and_on_the_way_to_no_cloud() {
+    let collector = Collector::start().await;
+    let world = world(&collector, "").await;
+    let session = world.cloud.lend(SignedDuration::from_mins(60));
+    let keys = Keys { id: session.key_id, secret: session.secret };
+    world.cloud.keep("acme-receipts", "layer", b"of an image");
+    let layer = Ask::s3("GET", BUCKET, "/layer").header("traceparent", SAMPLED);
+    let url = layer.presigned(&keys, (world.clock.now(), 60), Token::Signed(&session.token));
+    let reply = world.program.secure(BUCKET).await.call(&url).await.expect("an answer");
+    assert_eq!((reply.status(), world.seen()), (200, vec![SAMPLED.to_owned()]), "{}", reply.text());
+
+    let origin = Origin::clear().await;
+    let mut plain = world.program.plain().await;
+    let asked = format!(
+        "GET http://{0}/hook/secret HTTP/1.1\r\nHost: {0}\r\ntraceparent: {SAMPLED}\r\ntracestate: {STATE}\r\n\r\n",
+        origin.authority()
+    );
+    plain.send(asked.as_bytes()).await.unwrap();
+    plain.answer("GET").await.expect("the origin speaks no HTTP, which we say");
+    let heard = String::from_utf8(origin.heard()).unwrap();
+    assert!(heard.contains(&format!("traceparent: {SAMPLED}\r\ntracestate: {STATE}\r\n")), "{heard}");
+    collector.spans(4).await;
+    assert!(!String::from_utf8_lossy(&collector.bytes()).contains("/hook/"), "paths of others are their own");
+}
+
+#[tokio::test]
+async fn header_goes_on_beside_a_bearer_that_is_signed_again() {
+    let collector = Collector::start().await;
+    let host = "0abc.gr7.us-east-1.eks.amazonaws.com";
+    let plan = Plan::default().clusters(&format!("{{ {host}: prod }}")).telemetry(&collector.yaml(""));
+    let world = plan.start().await;
+    let bearer = eks_bearer(&world.program.keys, world.clock.now(), CLUSTER);
+    let mut api = world.program.secure(host).await;
+    let head = format!("Host: {host}\r\nAuthorization: {bearer}\r\ntraceparent: {SAMPLED}\r\n");
+    api.send(format!("GET /api/v1/nodes HTTP/1.1\r\n{head}\r\n").as_bytes()).await.unwrap();
+    assert_eq!(api.answer("GET").await.unwrap().status(), 200);
+    let spans = collector.spans(2).await;
+    let ours = &one(&spans, SpanKind::Client).span_id;
+    assert_eq!(world.seen(), [format!("00-{TRACE}-{}-01", hex::encode(ours))]);
+}
+
+#[tokio::test]
+async fn trace_goes_on_over_streams_of_http2() {
+    let collector = Collector::start().await;
+    let world = Plan::default().cloud(Tls::Http2).telemetry(&collector.yaml("")).start().await;
+    let streams = Streams::to(&world.program, BUCKET).await;
+    let reply = streams.call(&world.program.sign(get().header("traceparent", SAMPLED))).await;
+    assert_eq!(reply.status(), 404, "{}", reply.text());
+    let spans = collector.spans(2).await;
+    let asking = one(&spans, SpanKind::Client);
+    assert_eq!(world.seen(), [format!("00-{TRACE}-{}-01", hex::encode(&asking.span_id))]);
+    assert_eq!((of(asking, "error.type").as_str(), asking.status.clone().unwrap().code), ("404", 2));
+    let asked = one(&spans, SpanKind::Server);
+    assert_eq!(of(asked, "network.protocol.version"), "2");
+    assert_eq!((of(asked, "error.type").as_str(), &asked.status), ("", &None), "a 404 is no failure of a server's");
+}
+
+#[tokio::test]
+async fn collector_of_a_running_product_changes_at_its_next_start() {
+    let collector = Collector::start().await;
+    let world = world(&collector, "headers: {}").await;
+    let (settings, waiting) = world.changed_settings("headers: {}", "sample: 1%");
+    assert_eq!(waiting, ["telemetry.otlp"]);
+    assert_eq!(settings.telemetry.otlp.unwrap().traces_per_million, Some(1_000_000), "what is in force");
+}
+
+#[tokio::test]
 async fn trace_that_its_caller_does_not_record_is_left_alone() {
     let collector = Collector::start().await;
     let world = world(&collector, "").await;
     world.program.call(get().header("traceparent", NOT_SAMPLED)).await;
     assert_eq!(world.seen(), [NOT_SAMPLED]);
     let records = collector.records(1).await;
-    assert_eq!((hex::encode(&records[0].trace_id), hex::encode(&records[0].span_id)), (TRACE.into(), CALLER.into()));
+    let place = (hex::encode(&records[0].trace_id), hex::encode(&records[0].span_id), records[0].flags);
+    assert_eq!(place, (TRACE.into(), CALLER.into(), 0));
     assert!(collector.spans_by_now().is_empty());
 }
 
@@ -232,7 +308,7 @@ async fn refusal_is_a_span_with_its_reason_and_nothing_was_asked_of_the_cloud() 
     assert_eq!((status.code, status.message), (2, of(span, "countersign.reason")));
     let records = collector.records(1).await;
     assert_eq!((records[0].severity_text.as_str(), &records[0].span_id), ("WARN", &span.span_id));
-    assert_eq!(records[0].event_name, "countersign.access");
+    assert_eq!((records[0].event_name.as_str(), records[0].flags), ("countersign.access", 1));
     assert_eq!(text(&records[0].attributes, "error.type").as_deref(), Some("not-granted"));
 }
 
