@@ -1,6 +1,7 @@
 //! The way to destinations: connections kept per origin. Over HTTP/1.1 each carries one request at a time, over HTTP/2
 //! many.
 
+mod again;
 mod dial;
 mod dialled;
 mod hub;
@@ -30,7 +31,9 @@ use http::header::{COOKIE, HeaderMap, HeaderValue};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use serve::Shutdown;
+use tokio::time::Instant;
 
+use self::again::Again;
 use self::hub::Way;
 use self::slot::{Early, Found};
 use crate::places::destination::Destination;
@@ -108,6 +111,16 @@ pub(crate) enum SendError {
     /// Nothing moved for too long.
     #[error("the destination did not answer in time")]
     Silent,
+}
+
+impl SendError {
+    /// What a stream that failed means. Silence may end the connection before it ends the stream.
+    fn of_stream(error: h2::Error) -> Self {
+        match error.get_io().map(std::io::Error::kind) {
+            Some(std::io::ErrorKind::TimedOut) => Self::Silent,
+            Some(_) | None => Self::Stream(error),
+        }
+    }
 }
 
 impl Carrier {
@@ -226,8 +239,9 @@ impl Upstreams {
     /// Sends `request` and waits for the head of its answer.
     ///
     /// A kept connection may turn out closed at the moment of sending: as long as nothing of the request was written,
-    /// it is sent on a new one. Once anything was written, the program decides about another try, not we; over HTTP/2
-    /// the destination may say that it has not begun with a request.
+    /// it is sent on another; over HTTP/2 the destination may say that it has not begun with a request. Once anything was
+    /// written, the program decides about another try, not we; but a request that may be asked twice, and whose body is
+    /// at hand, is sent once more on a new connection if the kept one is closed without a byte of an answer.
     pub(crate) async fn send(
         &self,
         request: Request<RequestBody>,
@@ -246,8 +260,10 @@ impl Upstreams {
         origin: &Destination,
         slot: &Slot,
     ) -> Result<Answered, SendError> {
+        let mut is_repeated = false;
         loop {
-            let kept = match self.kept(slot, origin).await {
+            let kept = if is_repeated { None } else { self.kept(slot, origin).await };
+            let kept = match kept {
                 Some(line) => Some(line).inspect(|_| self.pool.reused.add(1)),
                 None => self.counted(slot.early(origin).await)?.inspect(|_| self.pool.fresh.add(1)),
             };
@@ -261,9 +277,13 @@ impl Upstreams {
             };
             match line.send(request).await {
                 Ok(answered) => return Ok(answered),
-                Err(failed) => match failed.unsent {
-                    Some(unsent) if !is_fresh => request = *unsent,
-                    Some(_) | None => return Err(SendError::Broken(failed.error)),
+                Err(failed) => match failed.again {
+                    Again::Unbegun(unsent) if !is_fresh => request = *unsent,
+                    Again::Idempotent(again) => {
+                        self.pool.repeated.add(1);
+                        (request, is_repeated) = (*again, true);
+                    }
+                    Again::Unbegun(_) | Again::No => return Err(SendError::Broken(failed.error)),
                 },
             }
         }
@@ -282,9 +302,14 @@ impl Upstreams {
     ) -> Result<Answered, SendError> {
         let hub = slot.hub(origin);
         let mut tries = 1..=TRIES;
+        let mut broke = None;
         loop {
             tries.next();
-            let place = match self.way(&hub, origin, slot).await? {
+            let way = match broke {
+                Some(broke) => self.counted(hub.way_since(Some(broke), &self.dialer, &self.shutdown).await)?,
+                None => self.way(&hub, origin, slot).await?,
+            };
+            let place = match way {
                 Way::Place(place) if asks_for_protocol(&request) && !place.trunk().takes_protocols() => {
                     return Err(SendError::NoProtocols);
                 }
@@ -304,8 +329,12 @@ impl Upstreams {
                         hub.forget(&trunk);
                     }
                     match failed.again {
-                        Some(again) if !tries.is_empty() => request = *again,
-                        Some(_) | None => return Err(failed.error),
+                        Again::Unbegun(again) if !tries.is_empty() => request = *again,
+                        Again::Idempotent(again) if !tries.is_empty() => {
+                            self.pool.repeated.add(1);
+                            (request, broke) = (*again, Some(Instant::now()));
+                        }
+                        Again::Unbegun(_) | Again::Idempotent(_) | Again::No => return Err(failed.error),
                     }
                 }
             }

@@ -49,6 +49,7 @@ impl<L: Send + Sync + 'static> Counted for Vitals<L> {
         let sent = [("fresh", &pool.fresh), ("reused", &pool.reused), ("failed", &pool.failed)];
         let sent = sent.map(|(connection, counter)| ([("connection", connection)], counter.value()));
         page.family(&SENT, sent.iter().map(|(labels, number)| (&labels[..], *number)));
+        page.number(&REPEATED, pool.repeated.value());
         page.number(&IDLE, pool.idle() as u64);
         let leaves = app.tls.counts();
         let made =
@@ -64,6 +65,11 @@ const SENT: Family = Family {
     name: "countersign_upstream_requests_total",
     kind: Kind::Counter,
     help: "Requests to destinations, by the connection they went out on: fresh, reused, or failed where none could be made",
+};
+const REPEATED: Family = Family {
+    name: "countersign_upstream_requests_repeated_total",
+    kind: Kind::Counter,
+    help: "Requests that were sent once more: idempotent ones whose kept connection was closed before it brought an answer",
 };
 const IDLE: Family = Family {
     name: "countersign_upstream_idle_connections",

@@ -32,6 +32,8 @@ pub(crate) struct Relay {
     carrier: Carrier,
     slot: Arc<Slot>,
     entry: Box<Entry>,
+    /// Why it breaks off, until that is told.
+    failed: Option<ArrivalError>,
 }
 
 /// Passes an answer on, without what was meant for this hop.
@@ -40,7 +42,7 @@ pub(crate) async fn relay(answered: Answered, slot: Arc<Slot>, mut entry: Box<En
     let (mut head, arriving) = response.into_parts();
     hop::strip_response(&mut head.headers);
     entry.answered(&head);
-    let mut relay = Relay { arriving, carrier, slot, entry };
+    let mut relay = Relay { arriving, carrier, slot, entry, failed: None };
     if relay.arriving.is_end_stream() || head.status == StatusCode::NO_CONTENT {
         std::future::poll_fn(|cx| {
             relay.end(cx);
@@ -96,14 +98,25 @@ impl Body for AnswerBody {
             Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Relayed(relay) => relay,
         };
+        if let Some(error) = relay.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let frame = ready!(relay.carrier.poll_frame(&mut relay.arriving, cx));
-        match &frame {
-            Some(Ok(frame)) => relay.entry.carry_down(frame.data_ref().map_or(0, |data| data.len() as u64)),
-            Some(Err(error)) => relay.entry.broken(crate::answers::refuse::with_causes(error)),
+        match frame {
+            Some(Ok(ref frame)) => relay.entry.carry_down(frame.data_ref().map_or(0, |data| data.len() as u64)),
+            Some(Err(error)) => {
+                relay.entry.broken(crate::answers::refuse::with_causes(&error));
+                // The server throws away what it has not written yet when it hears of an error: the head, for one. Told a
+                // turn later, the program hears what came, and that it is not all.
+                relay.failed = Some(error);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             None => {}
         }
-        // With a known length the server asks for nothing after the last byte, so the end is acted on here.
-        if frame.is_none() || (matches!(frame, Some(Ok(_))) && relay.arriving.is_end_stream()) {
+        // The server asks for nothing after the last byte of a known length, nor after trailers: the end is acted on here.
+        let is_last = |frame: &Frame<Bytes>| frame.is_trailers() || relay.arriving.is_end_stream();
+        if frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(is_last)) {
             relay.end(cx);
             if let Self::Relayed(relay) = std::mem::replace(this, Self::Empty) {
                 relay.finish();

@@ -76,16 +76,37 @@ impl Hub {
         known.trunks.iter().find(|trunk| trunk.has_room()).map(Trunk::place)
     }
 
+    /// The same on one that was made after `moment`.
+    fn place_since(&self, moment: Option<Instant>) -> Option<Place> {
+        let Some(moment) = moment else { return self.place() };
+        let known = self.known();
+        known
+            .trunks
+            .iter()
+            .find(|trunk| trunk.is_since(moment) && trunk.is_open() && trunk.has_room())
+            .map(Trunk::place)
+    }
+
     /// A place on a connection that is there, or what a new one turns out to be.
     pub(crate) async fn way(self: &Arc<Self>, dialer: &Dialer, shutdown: &Shutdown) -> Result<Way, DialError> {
-        if let Some(place) = self.place() {
+        self.way_since(None, dialer, shutdown).await
+    }
+
+    /// The same; what is there counts only if it was made after `moment`.
+    pub(crate) async fn way_since(
+        self: &Arc<Self>,
+        moment: Option<Instant>,
+        dialer: &Dialer,
+        shutdown: &Shutdown,
+    ) -> Result<Way, DialError> {
+        if let Some(place) = self.place_since(moment) {
             return Ok(Way::Place(place));
         }
         // Whoever has waited for another's dialling for as long as dialling may take has waited long enough.
         let turn = tokio::time::timeout(dialer.connect_timeout, self.dialling.acquire()).await;
         let late = |_| DialError::Late(self.origin.clone(), dialer.connect_timeout);
         let turn = turn.map_err(late)?;
-        if let Some(place) = self.place().or_else(|| self.crowded()) {
+        if let Some(place) = self.place_since(moment).or_else(|| self.crowded()) {
             return Ok(Way::Place(place));
         }
         if self.speaks() == Some(Protocol::Http1) {

@@ -15,6 +15,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Request, Response, Uri, Version};
 use http_body::Body;
 
+use super::again::{Again, Spare, is_end};
 use super::trunk::Place;
 use super::{Answered, Carrier, SendError};
 use crate::places::destination::{Destination, Scheme};
@@ -30,50 +31,29 @@ pub(crate) struct Lane {
     /// What is left of its body.
     pour: Option<Pour<RequestBody>>,
     moves: u64,
+    /// The destination has said something of an answer.
+    is_heard: bool,
     silence: Silence,
     idle: Duration,
-    _place: Place,
+    place: Place,
 }
 
 /// A request that got no answer.
 #[derive(Debug)]
 pub(crate) struct Failed {
-    pub(crate) error: SendError,
-    /// The request itself, if the destination has surely not begun with it, or may be asked twice.
-    pub(crate) again: Option<Box<Request<RequestBody>>>,
+    pub(super) error: SendError,
+    pub(super) again: Again,
 }
 
 impl Failed {
-    /// Whether the connection takes no more requests.
+    /// Whether the connection takes no more requests. One that is silent may lead nowhere: what is under way on it waits
+    /// for its own time-out, and nothing else has to.
     pub(crate) fn ends_the_trunk(&self) -> bool {
-        matches!(&self.error, SendError::Stream(error) if !error.is_reset())
-    }
-}
-
-/// What a request is made of again.
-struct Again {
-    head: Parts,
-    /// Its body, where that is at hand.
-    body: Option<RequestBody>,
-}
-
-impl Again {
-    fn of(request: &Request<RequestBody>) -> Self {
-        let (mut head, ()) = Request::new(()).into_parts();
-        head.method = request.method().clone();
-        head.uri = request.uri().clone();
-        head.headers = request.headers().clone();
-        head.extensions = request.extensions().clone();
-        Self { head, body: request.body().again() }
-    }
-
-    /// The request, if nothing of its body is lost and `error` allows it.
-    fn request(self, error: &h2::Error, untouched: Option<RequestBody>) -> Option<Box<Request<RequestBody>>> {
-        let asked_twice = error.is_io() && self.head.method.is_idempotent() && self.body.is_some();
-        if !is_unprocessed(error) && !asked_twice {
-            return None;
+        match &self.error {
+            SendError::Stream(error) => !error.is_reset(),
+            SendError::Silent => true,
+            SendError::Dial(_) | SendError::Broken(_) | SendError::Body(_) | SendError::NoProtocols => false,
         }
-        Some(Box::new(Request::from_parts(self.head, self.body.or(untouched)?)))
     }
 }
 
@@ -94,31 +74,33 @@ impl Place {
     ) -> Result<Answered, Failed> {
         let mut sender = match self.sender().await {
             Ok(sender) => sender,
-            Err(error) => return Err(Failed { error: error.into(), again: Some(Box::new(request)) }),
+            Err(error) => return Err(Failed { error: error.into(), again: Again::Unbegun(Box::new(request)) }),
         };
-        let again = Again::of(&request);
+        let spare = Spare::of(&request);
         let (mut answer, pour) = match begin(&mut sender, request, origin) {
             Ok(begun) => begun,
             Err((error, body)) => {
-                let again = Some(Box::new(Request::from_parts(again.head, body)));
-                return Err(Failed { error: error.into(), again });
+                return Err(Failed { error: error.into(), again: spare.unbegun(Some(body)) });
             }
         };
         drop(sender);
-        let ear: Option<Ear> = again.head.extensions.get().cloned();
-        let mut lane = Box::new(Lane { pour, moves: 0, silence: Silence::default(), idle, _place: self });
+        let ear: Option<Ear> = spare.head().extensions.get().cloned();
+        let mut lane =
+            Box::new(Lane { pour, moves: 0, is_heard: false, silence: Silence::default(), idle, place: self });
         match poll_fn(|cx| lane.poll_head(&mut answer, ear.as_ref(), cx)).await {
             Ok(response) => {
+                lane.place.served();
                 let (head, stream) = response.into_parts();
                 let body = Arriving::on(stream, &head.headers);
                 Ok(Answered { response: Response::from_parts(head, body), carrier: Carrier::Lane(lane) })
             }
             Err(SendError::Stream(error)) => {
                 let untouched = lane.pour.take().and_then(Pour::untouched);
-                let again = again.request(&error, untouched);
-                Err(Failed { error: SendError::Stream(error), again })
+                let again = lane.again(&error, (spare, untouched));
+
+                Err(Failed { error: SendError::of_stream(error), again })
             }
-            Err(error) => Err(Failed { error, again: None }),
+            Err(error) => Err(Failed { error, again: Again::No }),
         }
     }
 }
@@ -176,7 +158,10 @@ impl Lane {
         while let Poll::Ready(Some(interim)) = answer.poll_informational(cx) {
             self.silence.broken();
             match interim {
-                Ok(interim) => ear.iter().for_each(|ear| ear.hear(interim.status(), interim.headers())),
+                Ok(interim) => {
+                    self.is_heard = true;
+                    ear.iter().for_each(|ear| ear.hear(interim.status(), interim.headers()));
+                }
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
@@ -187,6 +172,16 @@ impl Lane {
             }
             Poll::Pending => self.poll_silence(cx).map(|()| Err(SendError::Silent)),
         }
+    }
+
+    /// Whether what failed so is sent again.
+    fn again(&self, error: &h2::Error, (spare, untouched): (Spare, Option<RequestBody>)) -> Again {
+        if is_unprocessed(error) {
+            return spare.unbegun(untouched);
+        }
+        // As on a line: where the connection was good before, and has brought nothing of an answer.
+        let has_ended = error.get_io().is_some_and(is_end);
+        if has_ended && self.place.trunk().has_served() && !self.is_heard { spare.repeated() } else { Again::No }
     }
 
     /// Moves the body up as far as the destination takes it.

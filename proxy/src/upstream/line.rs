@@ -1,6 +1,7 @@
 //! One connection to a destination. Whoever works with it drives it: there is no task of its own, so both sides of a
 //! program's connection stay on one thread.
 
+use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -11,7 +12,8 @@ use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::wire::Wire;
+use super::again::{Again, Spare, is_end};
+use super::wire::{Heard, Wire};
 use super::{Answered, Carrier};
 use crate::places::destination::Destination;
 use crate::wire::arriving::Arriving;
@@ -31,27 +33,31 @@ pub(crate) struct Line {
     sender: SendRequest<RequestBody>,
     connection: Connection<TokioIo<Wire>, RequestBody>,
     is_closed: bool,
+    /// It has brought an answer before.
+    has_served: bool,
+    heard: Heard,
     idle_since: Instant,
 }
 
 /// A request that got no answer.
 #[derive(Debug)]
 pub(crate) struct Failed {
-    pub(crate) error: hyper::Error,
-    /// The request itself, if nothing of it was written.
-    pub(crate) unsent: Option<Box<Request<RequestBody>>>,
+    pub(super) error: hyper::Error,
+    pub(super) again: Again,
 }
 
 impl Line {
     /// Speaks HTTP/1.1 on `wire`.
     pub(crate) async fn new(origin: Destination, wire: Wire) -> Result<Box<Self>, hyper::Error> {
+        let heard = wire.heard();
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_ANSWER_HEAD)
             .max_buf_size(MAX_BUFFER)
             .handshake(TokioIo::new(wire))
             .await?;
-        Ok(Box::new(Self { origin, sender, connection, is_closed: false, idle_since: Instant::now() }))
+        let (is_closed, has_served, idle_since) = (false, false, Instant::now());
+        Ok(Box::new(Self { origin, sender, connection, is_closed, has_served, heard, idle_since }))
     }
 
     /// Where it leads.
@@ -100,7 +106,13 @@ impl Line {
     }
 
     /// Sends `request` and waits for the head of its answer.
+    ///
+    /// A destination may close a connection that it has kept just when we send on it. Without a byte of an answer that is
+    /// no fault of the request, so one that may be asked twice is worth another try; on a connection that was never used
+    /// it is a fault.
     pub(crate) async fn send(mut self: Box<Self>, request: Request<RequestBody>) -> Result<Answered, Failed> {
+        let spare = self.has_served.then(|| Spare::of_idempotent(&request)).flatten();
+        self.heard.nothing_yet();
         let answer = self.sender.try_send_request(request);
         let mut answer = pin!(answer);
         let (connection, is_closed) = (&mut self.connection, &mut self.is_closed);
@@ -111,13 +123,27 @@ impl Line {
             answer.as_mut().poll(cx)
         });
         match answer.await {
-            Ok(response) => Ok(Answered { response: response.map(Arriving::Http1), carrier: Carrier::Line(self) }),
+            Ok(response) => {
+                self.has_served = true;
+                Ok(Answered { response: response.map(Arriving::Http1), carrier: Carrier::Line(self) })
+            }
             Err(mut failed) => {
-                let unsent = failed.take_message().map(Box::new);
-                Err(Failed { error: failed.into_error(), unsent })
+                let unsent = failed.take_message();
+                let error = failed.into_error();
+                let again = match (unsent, spare) {
+                    (Some(unsent), _) => Again::Unbegun(Box::new(unsent)),
+                    (None, Some(spare)) if has_ended(&error) && !self.heard.anything() => spare.repeated(),
+                    (None, _) => Again::No,
+                };
+                Err(Failed { error, again })
             }
         }
     }
+}
+
+/// Whether the connection was closed before the answer.
+fn has_ended(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.source().and_then(|cause| cause.downcast_ref()).is_some_and(is_end)
 }
 
 /// Polls `future` once, to see whether it is done.

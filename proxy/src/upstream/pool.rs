@@ -42,6 +42,8 @@ pub(crate) struct Pool {
     pub(crate) reused: Counter,
     /// Requests for which none could be made.
     pub(crate) failed: Counter,
+    /// Requests that were sent once more, because their connection was closed before it brought an answer.
+    pub(crate) repeated: Counter,
     hubs: Mutex<HashMap<Destination, Arc<Hub>>>,
 }
 

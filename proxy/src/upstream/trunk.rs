@@ -12,7 +12,7 @@ use h2::Ping;
 use h2::client::{Builder, Connection, SendRequest};
 use serve::Shutdown;
 use tokio::sync::Notify;
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 
 use super::hub::Hub;
 use super::line::MAX_ANSWER_HEAD;
@@ -47,6 +47,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(crate) struct Trunk {
     sender: SendRequest<Bytes>,
     load: Arc<Load>,
+    since: Instant,
 }
 
 /// What is on a trunk.
@@ -56,6 +57,8 @@ struct Load {
     open: AtomicUsize,
     /// Requests altogether.
     began: AtomicU64,
+    /// It has brought an answer.
+    has_served: AtomicBool,
     /// Nobody may begin another.
     is_closed: AtomicBool,
     /// Rings when the last one has ended.
@@ -81,7 +84,7 @@ impl Trunk {
             .await?;
         // It is there until it is taken once.
         let pings = connection.ping_pong();
-        let trunk = Self { sender, load: Arc::default() };
+        let trunk = Self { sender, load: Arc::default(), since: Instant::now() };
         let driven = trunk.clone();
         let stopping = shutdown.clone();
         shutdown.spawn(async move { driven.drive(connection, &hub, stopping).await });
@@ -150,6 +153,16 @@ impl Trunk {
         self.load.is_closed.store(true, Ordering::Release);
     }
 
+    /// Whether it has brought an answer.
+    pub(crate) fn has_served(&self) -> bool {
+        self.load.has_served.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is younger than `moment`.
+    pub(crate) fn is_since(&self, moment: Instant) -> bool {
+        self.since >= moment
+    }
+
     /// Requests under way.
     pub(crate) fn open(&self) -> usize {
         self.load.open.load(Ordering::Acquire)
@@ -178,6 +191,11 @@ impl Place {
     /// Where it is.
     pub(crate) const fn trunk(&self) -> &Trunk {
         &self.trunk
+    }
+
+    /// An answer came.
+    pub(crate) fn served(&self) {
+        self.trunk.load.has_served.store(true, Ordering::Relaxed);
     }
 
     /// The sender, once the connection takes a request.

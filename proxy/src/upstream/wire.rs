@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,7 +21,12 @@ pub(crate) struct Wire {
     io: Io,
     silence: Silence,
     idle: Duration,
+    heard: Heard,
 }
+
+/// Whether the destination has said anything, for whoever has given its wire away.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard(Arc<AtomicBool>);
 
 #[derive(Debug)]
 pub(crate) enum Io {
@@ -29,7 +36,12 @@ pub(crate) enum Io {
 
 impl Wire {
     pub(crate) fn new(io: Io, idle: Duration) -> Self {
-        Self { io, silence: Silence::default(), idle }
+        Self { io, silence: Silence::default(), idle, heard: Heard::default() }
+    }
+
+    /// Tells whether anything is heard on it.
+    pub(crate) fn heard(&self) -> Heard {
+        self.heard.clone()
     }
 
     fn or_silence<T>(&mut self, cx: &mut Context<'_>, moved: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -42,12 +54,28 @@ impl Wire {
     }
 }
 
+impl Heard {
+    /// What was heard so far does not count.
+    pub(crate) fn nothing_yet(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether anything was heard since.
+    pub(crate) fn anything(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let read = match &mut self.io {
             Io::Clear(io) => Pin::new(io).poll_read(cx, buf),
             Io::Tls(io) => Pin::new(io.as_mut()).poll_read(cx, buf),
         };
+        if buf.filled().len() > before {
+            self.heard.0.store(true, Ordering::Relaxed);
+        }
         self.or_silence(cx, read)
     }
 }

@@ -4,7 +4,7 @@ mod chosen;
 mod destination;
 mod flow;
 mod hostile;
-mod program;
+pub(crate) mod program;
 mod retried;
 mod sockets;
 mod streamed;

@@ -8,6 +8,7 @@ mod chain;
 mod destination;
 mod egress;
 mod events;
+mod faults;
 mod http2;
 mod lines;
 mod passing;

@@ -14,7 +14,8 @@ use access::{
 use config::{BrokerSettings, CaSettings, Endpoints, Limits, ProxySettings, Settings, Surroundings, Ways};
 use jiff::{SignedDuration, Timestamp};
 use lease::{Ask, Leases, Lessor, ReportError};
-use proxy::{Metrics, Parts, Proxy};
+use proxy::{Metrics, Parts, Proxy, Vitals};
+use serve::metrics::{Counted, Page};
 use serve::{Drained, Shutdown};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -33,6 +34,7 @@ pub(crate) struct Stage {
     pub(crate) shared: Option<SocketAddr>,
     pub(crate) lessor: Arc<StubLessor>,
     pub(crate) metrics: Arc<Metrics>,
+    vitals: Vitals<StubLessor>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) shutdown: Shutdown,
     pub(crate) running: JoinHandle<Drained>,
@@ -90,11 +92,11 @@ impl Stage {
             inherited: |_| None,
         };
         let proxy = Proxy::bind(&settings, parts).await.unwrap();
-        let (address, metrics) = (proxy.local_addr(), proxy.metrics());
+        let (address, metrics, vitals) = (proxy.local_addr(), proxy.metrics(), proxy.vitals());
         let shared = proxy.shared_addr();
         let environment = proxy.environment().to_vec();
         let running = tokio::spawn(proxy.run());
-        Self { proxy: address, shared, lessor, metrics, environment, shutdown, running, token, directory }
+        Self { proxy: address, shared, lessor, metrics, vitals, environment, shutdown, running, token, directory }
     }
 
     /// The default target's placeholder, as programs get it.
@@ -114,6 +116,15 @@ impl Stage {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), heard).await.expect("a record within seconds")
+    }
+
+    /// Requests that were sent once more.
+    pub(crate) fn repeated(&self) -> u64 {
+        let mut page = Page::default();
+        self.vitals.tell(&mut page);
+        let page = page.into_text();
+        let line = page.lines().find_map(|line| line.strip_prefix("countersign_upstream_requests_repeated_total "));
+        line.unwrap().parse().unwrap()
     }
 
     pub(crate) async fn outcome(&self) -> Outcome {
