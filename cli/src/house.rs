@@ -11,7 +11,7 @@ use broker::{Broker, issuer};
 use config::Settings;
 use lease::Leases;
 use proxy::{Inherited, Parts, Proxy, authority, stand_ins};
-use serve::{Drained, Hangups, Listener, Log, Shutdown};
+use serve::{Drained, Hangups, Listener, Log, Shutdown, Stops};
 
 use crate::failure::{Exit, Failure};
 use crate::files;
@@ -114,10 +114,11 @@ pub(crate) async fn proxy(
     files::raise_limit(loaded.settings.proxy.limits.connections);
     // Before anything listens: a signal that came in between would end us.
     let hangups = Hangups::new().map_err(|error| Failure::from_error(Exit::Other, &error))?;
+    let stops = Stops::new().map_err(|error| Failure::from_error(Exit::Other, &error))?;
     let house = House::open(&loaded.settings, clock, (|_| None, IssuerDuty::Always)).await?;
     let environment = loaded.settings.proxy.directory.join("program.env");
     printer.started((house.proxy().local_addr(), house.telemetry()), &environment);
-    let signals = tokio::spawn(serve::signals(house.shutdown()));
+    let signals = tokio::spawn(stops.begin(house.shutdown()));
     let drained = house.keep(loaded, (log, hangups)).run().await;
     signals.abort();
     if let Drained::Cut(connections) = drained {

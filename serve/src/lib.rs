@@ -17,6 +17,6 @@ mod telemetry;
 pub use health::{Checking, Finding, Health};
 pub use http::{HEAD_TIMEOUT, router};
 pub use listen::{Accepted, BindError, Listener, Wanted};
-pub use shutdown::{Drained, Hangups, Shutdown, signals};
+pub use shutdown::{Drained, Hangups, Shutdown, Stops};
 pub use telemetry::{InvalidFilter, Log, LogFormat, telemetry};
 pub use tls::{TlsError, server_config, server_config_with_clients};

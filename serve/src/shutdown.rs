@@ -70,22 +70,39 @@ impl Shutdown {
     }
 }
 
-/// Begins the shutdown at the first SIGTERM or SIGINT; the second ends the process at once.
-pub async fn signals(shutdown: Shutdown) -> std::io::Result<()> {
-    /// What a shell reports for a process that SIGTERM ended (128 + 15).
-    const CUT_BY_SIGNAL: i32 = 143;
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    for first in [true, false] {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        if first {
-            tracing::info!("stopping; a second signal stops at once");
-            shutdown.begin();
+/// SIGTERM and SIGINT: stop.
+#[derive(Debug)]
+pub struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    /// Hears of every one from now on; without this, one would end the process.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Begins the shutdown at the first; the second ends the process at once.
+    pub async fn begin(mut self, shutdown: Shutdown) {
+        /// What a shell reports for a process that SIGTERM ended (128 + 15).
+        const CUT_BY_SIGNAL: i32 = 143;
+        self.next().await;
+        tracing::info!("stopping; a second signal stops at once");
+        shutdown.begin();
+        self.next().await;
+        std::process::exit(CUT_BY_SIGNAL)
+    }
+
+    async fn next(&mut self) {
+        let heard = tokio::select! {
+            heard = self.terminate.recv() => heard,
+            heard = self.interrupt.recv() => heard,
+        };
+        if heard.is_none() {
+            std::future::pending().await
         }
     }
-    std::process::exit(CUT_BY_SIGNAL)
 }
 
 /// SIGHUP: read your settings again.

@@ -59,6 +59,16 @@ fn what_does_not_end_is_cut_after_the_grace() {
 }
 
 #[test]
+fn signal_that_comes_as_soon_as_it_has_started_is_heard() {
+    for round in 0..5 {
+        let mut running = Running::start(Wish::default());
+        running.signal(Signal::TERM);
+        let status = running.ended();
+        assert!(status.success(), "round {round}: {status}");
+    }
+}
+
+#[test]
 fn second_signal_ends_it_at_once() {
     let mut running = Running::start(Wish { limits: "grace: 60s", ..Wish::default() });
     let (mut near, mut far) = tunnel(&running);
