@@ -20,8 +20,20 @@ const REGIONS: [&str; 8] = [
     "us-isof-south-1",
 ];
 
-/// Where APIs of AWS answer outside the domains of its partitions: `*.lambda-url.*.on.aws` and the like.
-const ELSEWHERE: [&str; 2] = ["on.aws", "signin.aws"];
+/// Where APIs of AWS answer outside the domains of its partitions: `*.lambda-url.*.on.aws`, `us-east-1.signin.aws.amazon.com`.
+const ELSEWHERE: [&str; 11] = [
+    "on.aws",
+    "signin.aws",
+    "signin.aws.amazon.com",
+    "signin.amazonaws-us-gov.com",
+    "signin-fips.amazonaws-us-gov.com",
+    "signin.amazonaws.cn",
+    "signin.amazonaws-eusc.eu",
+    "signin.c2shome.ic.gov",
+    "signin.sc2shome.sgov.gov",
+    "signin.csphome.adc-e.uk",
+    "signin.csphome.hci.ic.gov",
+];
 
 /// What a PEM text begins with; anything else is the name of a file.
 const PEM: &str = "-----BEGIN";
@@ -83,7 +95,12 @@ mod tests {
         {
             assert!(permits(host), "{host}");
         }
-        for host in ["example.com", "acme.test", "aws", "127.0.0.1"] {
+        // Every host that is intercepted has to have a certificate.
+        let rules = include_str!("../../cloud/data/aws_endpoints.tsv").lines();
+        let elsewhere = rules.filter_map(|line| line.strip_prefix("rule\t.\t")?.split('\t').next());
+        let hosts: Vec<String> = elsewhere.map(|host| host.replace('*', "x").replace('@', "us-east-1")).collect();
+        assert!(hosts.len() > 10 && hosts.iter().all(|host| permits(host)), "{hosts:?}");
+        for host in ["example.com", "acme.test", "aws", "aws.amazon.com", "127.0.0.1"] {
             assert!(!permits(host), "{host}");
         }
     }

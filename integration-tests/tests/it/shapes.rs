@@ -16,6 +16,7 @@ const END: &str = "<!-- end of the table -->\n";
 
 const STS: &str = "sts.us-east-1.amazonaws.com";
 const EKS: &str = "0abc.gr7.us-east-1.eks.amazonaws.com";
+const EXPRESS: &str = "acme--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com";
 const GIT: &str = "git-codecommit.us-east-1.amazonaws.com";
 
 /// A request as it is put on the wire.
@@ -43,6 +44,19 @@ fn in_header(world: &World) -> Vec<(&'static str, &'static str, Signed)> {
     let form = Ask::to(("sts", "us-east-1"), "POST", STS, "/")
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body("Action=GetCallerIdentity&Version=2011-06-15");
+    let block = Ask::to(("ebs", "us-east-1"), "PUT", "ebs.us-east-1.amazonaws.com", "/snapshots/snap-1/blocks/0")
+        .body(vec![b'x'; 100_000]);
+    let role = Ask::to(("sts", "us-east-1"), "POST", STS, "/")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body("Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A999988887777%3Arole%2FReports&RoleSessionName=a");
+    let conversation = Ask::to(
+        ("transcribe", "us-east-1"),
+        "POST",
+        "transcribestreaming.us-east-1.amazonaws.com",
+        "/stream-transcription",
+    )
+    .with_events(&world.program.keys, world.clock.now(), &[b"one", &[b'x'; 500], b"three"]);
+    let session = Ask::to(("s3express", "us-east-1"), "GET", EXPRESS, "/?session").form(Form::Hashed);
     let bedrock = Ask::to(
         ("bedrock", "us-east-1"),
         "POST",
@@ -64,6 +78,15 @@ fn in_header(world: &World) -> Vec<(&'static str, &'static str, Signed)> {
             sign(Ask::to(("iam", "us-east-1"), "GET", "iam.amazonaws.com", "/?Action=GetUser&Version=2010-05-08")),
         ),
         ("`%3A` and `%2F` in the path", "Bedrock with an ARN", sign(bedrock)),
+        (
+            "SigV4A, for a set of regions",
+            "S3: multi-region access points",
+            Ask::s3("PUT", BUCKET, "/x").body("x").signed_for_all_regions(&world.program.keys, world.clock.now()),
+        ),
+        ("events, each signed", "Transcribe, Bedrock, Lex", conversation),
+        ("`UNSIGNED-PAYLOAD` to another service", "EBS snapshots", sign(block.form(Form::Unsigned))),
+        ("a request for keys", "STS, Cognito, S3 Express and others", sign(role)),
+        ("a request for a session", "S3 Express", sign(session)),
         (
             "an access key of the program's own",
             "any",
@@ -197,7 +220,10 @@ async fn outcome(world: &World, request: &Signed) -> String {
         }
         Some(seen) => {
             assert!(seen.key_id.is_some(), "{request:?} reached the cloud with a wrong signature: {}", reply.text());
-            "passes".to_owned()
+            let vends = reply.text().contains("<SecretAccessKey>");
+            let kept = vends && !world.cloud.sessions().iter().any(|session| reply.text().contains(&session.secret));
+            assert_eq!(vends, kept, "keys have come through");
+            if kept { "passes; placeholders for the keys in the answer" } else { "passes" }.to_owned()
         }
     }
 }

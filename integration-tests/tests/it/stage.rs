@@ -11,10 +11,12 @@ pub(crate) mod log;
 pub(crate) mod served;
 pub(crate) mod wire;
 
+pub(crate) mod events;
 pub(crate) mod jwt;
 pub(crate) mod payload;
 pub(crate) mod presigning;
 pub(crate) mod sigv4;
+pub(crate) mod sigv4a;
 
 pub(crate) mod cloud;
 pub(crate) mod cluster;

@@ -349,6 +349,22 @@ async fn token_that_the_program_would_hold_is_had_only_where_a_grant_names_it() 
 }
 
 #[tokio::test]
+async fn console_is_not_signed_in_to_with_a_placeholder() {
+    let world = World::new().await;
+    let host = "us-east-1.signin.aws.amazon.com";
+    let Keys { id, secret } = &world.program.keys;
+    let session = format!(r#"{{"sessionId":"{id}","sessionKey":"{secret}","sessionToken":"x"}}"#);
+    let target = format!("/federation?Action=getSigninToken&Session={}", encode(session.as_bytes(), b""));
+    let mut connection = world.program.secure(host).await;
+    connection.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.unwrap();
+    let reply = connection.answer("GET").await.unwrap();
+    assert_eq!(reply.status(), 403, "{}", reply.text());
+    assert!(reply.text().contains(RefusalCode::CredentialWithheld.as_str()), "{}", reply.text());
+    assert!(reply.text().contains("where real credentials are"), "{}", reply.text());
+    assert!(world.cloud.seen().is_empty());
+}
+
+#[tokio::test]
 async fn session_of_s3_express_is_a_placeholder_in_a_header_of_its_own() {
     let world = World::new().await;
     let express = |method: &str, target: &str| {

@@ -14,6 +14,9 @@ use http::request::Parts;
 use crate::calls::skews::Moment;
 use crate::calls::standing::{self, Standing};
 
+/// The signing name of AWS's sign-in.
+const SIGN_IN: &str = "signin";
+
 /// What a request is.
 #[derive(Debug)]
 pub(crate) enum Class {
@@ -172,7 +175,8 @@ impl Classifier {
     }
 
     fn unsigned(&self, head: &Parts, unsigned: Option<Unsigned>) -> Result<Class, Refusal> {
-        self.refuse_astray(head)?;
+        let signs_in = unsigned.as_ref().is_some_and(|unsigned| unsigned.call.service == SIGN_IN);
+        self.refuse_astray(head).map_err(|astray| if signs_in { no_sign_in() } else { astray })?;
         Ok(Class::Unsigned(unsigned.map(Box::new)))
     }
 
@@ -186,6 +190,13 @@ impl Classifier {
         };
         checked.map_err(|error| unverified(&error))
     }
+}
+
+/// Keys are shown to AWS's sign-in in the query, and what comes back opens the console in a browser.
+fn no_sign_in() -> Refusal {
+    let message = "the console cannot be signed in to with a placeholder: nothing stands between it and a browser";
+    Refusal::new(RefusalCode::CredentialWithheld, message)
+        .help("ask for the sign-in token where real credentials are, or open the console through the access portal")
 }
 
 /// Why a signature proves nothing, as a refusal.

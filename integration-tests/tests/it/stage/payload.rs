@@ -69,10 +69,13 @@ impl Chain {
 /// CRC-32 (ISO-HDLC), as `x-amz-checksum-crc32` wants it: big endian, base64.
 pub(crate) fn crc32(bytes: &[u8]) -> String {
     use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(crc32_of(bytes).to_be_bytes())
+}
+
+pub(crate) fn crc32_of(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = table();
     let step = |crc: u32, byte: &u8| TABLE[((crc ^ u32::from(*byte)) & 0xff) as usize] ^ (crc >> 8);
-    let crc = !bytes.iter().fold(u32::MAX, step);
-    base64::engine::general_purpose::STANDARD.encode(crc.to_be_bytes())
+    !bytes.iter().fold(u32::MAX, step)
 }
 
 const fn table() -> [u32; 256] {

@@ -49,8 +49,12 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn hmac(key: &[u8], message: &str) -> [u8; 32] {
+    hmac_bytes(key, message.as_bytes())
+}
+
+pub(crate) fn hmac_bytes(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message.as_bytes());
+    mac.update(message);
     mac.finalize().into_bytes().into()
 }
 

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Session, State, elsewhere, open, query, sockets};
+use crate::stage::events;
 use crate::stage::payload::{Chain, Form, Unframer};
 use crate::stage::sigv4::{Authorization, Reading, Scope, Signable, canonical, sha256_hex, signature};
 use crate::stage::wire::Head;
@@ -115,6 +116,10 @@ impl Claim {
             signed.check(&self.head, &sha256_hex(body))?;
             return Ok(Payload { content: body.to_vec() });
         };
+        if declared == events::DECLARED {
+            let wrong = |why| Denied::new(403, "InvalidSignatureException", why);
+            return Ok(Payload { content: events::opened(signed.chain(), body).map_err(wrong)?.concat() });
+        }
         let form = Form::of(declared).ok_or_else(|| Denied::new(400, "InvalidArgument", "no such payload"))?;
         if form == Form::Hashed && sha256_hex(body) != *declared {
             return Err(Denied::new(400, "XAmzContentSHA256Mismatch", "the body is not the one that was signed"));

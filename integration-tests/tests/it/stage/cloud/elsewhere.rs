@@ -1,4 +1,4 @@
-//! Signatures inside other credentials: bearers of EKS clusters, passwords for git.
+//! Signatures of other kinds, and inside other credentials: SigV4A, bearers of EKS clusters, passwords for git.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -6,7 +6,9 @@ use jiff::SignedDuration;
 
 use super::admit::{Denied, Signed, ended, read_date};
 use super::{State, open, query};
-use crate::stage::sigv4::{Authorization, Scope, signature};
+use crate::stage::program::Keys;
+use crate::stage::sigv4::{Authorization, Reading, Scope, Signable, canonical, signature};
+use crate::stage::sigv4a;
 use crate::stage::wire::Head;
 
 /// The name of every cluster here.
@@ -21,6 +23,7 @@ pub(super) fn read(head: &Head, header: &str, state: &State) -> Result<Option<Si
     match header.split_once(' ') {
         Some(("Bearer", token)) => in_bearer(token, state).map(Some),
         Some(("Basic", text)) => in_password(head, text, state).map(Some),
+        Some((sigv4a::ALGORITHM, fields)) => for_regions(head, fields, state).map(Some),
         _ => Ok(None),
     }
 }
@@ -42,6 +45,47 @@ fn in_bearer(token: &str, state: &State) -> Result<Signed, Denied> {
     }
     signed.check(&head, &crate::stage::sigv4::sha256_hex(b""))?;
     Ok(Signed { declared: Some("UNSIGNED-PAYLOAD".to_owned()), ..signed })
+}
+
+/// SigV4A: for a set of regions, which a header names.
+fn for_regions(head: &Head, fields: &str, state: &State) -> Result<Signed, Denied> {
+    let wrong = |why: &str| Denied::new(403, "SignatureDoesNotMatch", why);
+    let field = |name: &str| fields.split(", ").find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+    let (Some(credential), Some(signed), Some(made)) =
+        (field("Credential"), field("SignedHeaders"), field("Signature"))
+    else {
+        return Err(wrong("a part is missing"));
+    };
+    let [key_id, day, service, "aws4_request"] = credential.split('/').collect::<Vec<_>>()[..] else {
+        return Err(wrong("the scope is malformed"));
+    };
+    let header = |name: &'static str| head.get(name).unwrap_or_default();
+    let session = open(&state.sessions).get(key_id).cloned().ok_or_else(|| wrong("no such key"))?;
+    let now = state.clock.now();
+    ended(&session, now)?;
+    let at = read_date(header("x-amz-date")).ok_or_else(|| wrong("no date"))?;
+    let is_current = at.duration_since(now).abs() <= SignedDuration::from_mins(15);
+    if !is_current || !header("x-amz-date").starts_with(day) || header("x-amz-security-token") != session.token {
+        return Err(wrong("date or token are not right"));
+    }
+    let signed: Vec<String> = signed.split(';').map(str::to_owned).collect();
+    for needed in ["host", "x-amz-date", "x-amz-region-set", "x-amz-security-token", "x-amz-content-sha256"] {
+        if !signed.iter().any(|name| name == needed) {
+            return Err(wrong("a header is not covered"));
+        }
+    }
+    let (target, payload) = (head.word(1), header("x-amz-content-sha256"));
+    let request = Signable { method: head.word(0), target, headers: &head.headers, signed: &signed, payload };
+    let canonical = canonical(request, service, Reading::Meaning);
+    let keys = Keys { id: session.key_id.clone(), secret: session.secret.clone() };
+    if !sigv4a::verifies(&keys, (header("x-amz-date"), service, &canonical), made) {
+        return Err(wrong("the signature is not that of the key"));
+    }
+    let scope =
+        Scope { day: day.to_owned(), region: header("x-amz-region-set").to_owned(), service: service.to_owned() };
+    let authorization = Authorization { key_id: key_id.to_owned(), scope, signed, signature: made.to_owned() };
+    let (date, declared) = (header("x-amz-date").to_owned(), Some(payload.to_owned()));
+    Ok(Signed { target: target.to_owned(), session, authorization, date, declared })
 }
 
 /// As `aws codecommit credential-helper` makes it.
