@@ -51,6 +51,10 @@ start issuer "$python" "$stage/cluster_issuer.py" serve --directory cluster --li
 start aws "$python" "$stage/aws_cloud.py" --listen "127.0.0.1:$aws" --trust "http://127.0.0.1:$broker=sts.amazonaws.com" --calls calls.jsonl
 say_of issuer issuer >/dev/null
 say_of aws url >/dev/null
+# What a script has to say in the config besides.
+if declare -F adjust_config >/dev/null; then
+    adjust_config
+fi
 start countersign "${clean[@]}" "$countersign" proxy --config countersign.yaml
 environment=$work/state/proxy/program.env
 wait_until countersign 30 test -s "$environment"

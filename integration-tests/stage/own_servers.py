@@ -19,12 +19,12 @@ ADDRESSES = ["198.51.100.20", "2001:db8::20"]
 NAMES = ["own.test", "own6.test", "forbidden.test"]
 
 
-def certified(ca_file: str) -> ssl.SSLContext:
+def certified(ca_file: str, hosts: list[str] = NAMES, ca: bool = True) -> ssl.SSLContext:
     """A certificate of our own, which no proxy could have made."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "own.test")])
     now = datetime.datetime.now(datetime.timezone.utc)
-    names = [x509.DNSName(host) for host in NAMES] + [x509.IPAddress(ipaddress.ip_address(a)) for a in ADDRESSES]
+    names = [x509.DNSName(host) for host in hosts] + [x509.IPAddress(ipaddress.ip_address(a)) for a in ADDRESSES]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -34,7 +34,7 @@ def certified(ca_file: str) -> ssl.SSLContext:
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(now + datetime.timedelta(hours=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     pem = certificate.public_bytes(serialization.Encoding.PEM)
