@@ -109,10 +109,11 @@ impl Trace {
     }
 
     /// Puts our span in the place of the caller's, in a request that goes on. Where nobody was named, or nothing is
-    /// recorded, the headers stay what they are.
+    /// recorded, the headers stay what they are; one that was meant for us only (`Connection: traceparent`) does not come back.
     pub fn continue_in(&self, headers: &mut HeaderMap) {
+        let Some(named) = headers.get_mut(TRACEPARENT) else { return };
         if let (Some(caller), Some(recorded)) = (&self.caller, &self.recorded) {
-            headers.insert(TRACEPARENT, caller.below(recorded.asking));
+            *named = caller.below(recorded.asking);
         }
     }
 
@@ -185,6 +186,14 @@ mod tests {
             trace.unwrap().continue_in(&mut headers);
             assert_eq!(headers.get("traceparent").map(HeaderValue::as_bytes), other.map(str::as_bytes));
         }
+    }
+
+    #[test]
+    fn header_that_ended_at_this_hop_does_not_come_back() {
+        let (trace, mut headers) = began(Some(CALLER), Some(0));
+        headers.remove(TRACEPARENT);
+        trace.unwrap().continue_in(&mut headers);
+        assert!(!headers.contains_key(TRACEPARENT));
     }
 
     #[test]
