@@ -60,6 +60,23 @@ impl Connection {
         Ok(begun.elapsed())
     }
 
+    /// The same for whatever is answered; gives the status.
+    pub(crate) async fn status(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+        self.stream.write_all(request).await?;
+        self.stream.flush().await?;
+        self.any_answer().await
+    }
+
+    /// The body of the last answer, as far as it fits.
+    pub(crate) fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.buffer)
+    }
+
+    /// The connection itself.
+    pub(crate) fn into_stream(self) -> TlsStream<TcpStream> {
+        self.stream
+    }
+
     /// Sends `head`, then `total` bytes of body in pieces of `piece`, and reads the answer.
     pub(crate) async fn upload(&mut self, head: &[u8], piece: &[u8], total: u64) -> anyhow::Result<Duration> {
         let begun = Instant::now();
@@ -84,14 +101,21 @@ impl Connection {
     }
 
     async fn answer(&mut self) -> anyhow::Result<()> {
+        let status = self.any_answer().await?;
+        ensure!(status == 200, "refused with {status}: {}", String::from_utf8_lossy(&self.buffer));
+        Ok(())
+    }
+
+    async fn any_answer(&mut self) -> anyhow::Result<u16> {
         self.buffer.clear();
         self.buffer.reserve(READ);
-        let mut left = loop {
+        let (status, mut left) = loop {
             ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the connection ended before the answer");
             let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
             let head = std::str::from_utf8(&self.buffer[..end])?;
-            ensure!(head.split(' ').nth(1) == Some("200"), "refused: {}", String::from_utf8_lossy(&self.buffer));
-            break (end + 4 + content_length(head)?).checked_sub(self.buffer.len()).context("more than the answer")?;
+            let status = head.split(' ').nth(1).context("a status")?.parse()?;
+            let left = (end + 4 + content_length(head)?).checked_sub(self.buffer.len());
+            break (status, left.context("more than the answer")?);
         };
         while left > 0 {
             self.buffer.clear();
@@ -99,7 +123,7 @@ impl Connection {
             ensure!(read > 0, "the connection ended within the answer");
             left = left.checked_sub(read).context("more than the answer")?;
         }
-        Ok(())
+        Ok(status)
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn serve(origin: u16, trusted: PathBuf, signs: bool) -> anyhow:
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let floor = Rc::new(Floor {
         origin,
-        acceptor: TlsAcceptor::from(stage::server_tls(&stage::own_root()?)?),
+        acceptor: TlsAcceptor::from(stage::server_tls(&stage::own_root()?, &[b"http/1.1"])?),
         connector: TlsConnector::from(stage::client_tls(&trusted)?),
         kept: RefCell::default(),
         sign: signs.then(|| (stage::signing_key(SECRET, &stage::date()), stage::date())),

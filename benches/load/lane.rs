@@ -1,6 +1,7 @@
 //! One way to the origin, and how requests are written there.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use aws_lc_rs::hmac;
@@ -11,8 +12,10 @@ use crate::server::Server;
 use crate::stage::{self, CHUNKS, STREAM, UNSIGNED, Unsigned};
 
 /// What a lane's requests are signed with.
+#[derive(Clone)]
 pub(crate) struct Placeholder {
     id: String,
+    secret: String,
     key: hmac::Key,
     date: String,
 }
@@ -32,7 +35,7 @@ pub(crate) struct Lane {
 impl Placeholder {
     pub(crate) fn new(id: &str, secret: &str) -> Self {
         let date = stage::date();
-        Self { id: id.to_owned(), key: stage::signing_key(secret, &date), date }
+        Self { id: id.to_owned(), secret: secret.to_owned(), key: stage::signing_key(secret, &date), date }
     }
 }
 
@@ -53,6 +56,27 @@ impl Lane {
     /// Its client signs.
     pub(crate) fn signed(self, placeholder: Placeholder) -> Self {
         Self { placeholder: Some(placeholder), ..self }
+    }
+
+    /// The same way, offering one protocol only (RFC 7301).
+    pub(crate) fn speaking(&self, root: &Path, protocol: &[u8]) -> anyhow::Result<Self> {
+        let mut tls = stage::client_tls(root)?.as_ref().clone();
+        tls.alpn_protocols = vec![protocol.to_vec()];
+        let route = Route { tls: TlsConnector::from(Arc::new(tls)), ..self.route.clone() };
+        Ok(Self {
+            name: self.name.clone(),
+            route,
+            server: None,
+            placeholder: self.placeholder.clone(),
+            takes_any_host: true,
+        })
+    }
+
+    /// The same way, signing by the time that it is now.
+    pub(crate) fn resigned(&self) -> Self {
+        let placeholder = self.placeholder.as_ref().map(|old| Placeholder::new(&old.id, &old.secret));
+        let (name, route) = (self.name.clone(), self.route.clone());
+        Self { name, route, server: None, placeholder, takes_any_host: self.takes_any_host }
     }
 
     /// `GET` of a kibibyte.
@@ -80,7 +104,12 @@ impl Lane {
     }
 
     /// A head, and its signature.
-    fn request(&self, method: &str, (host, path): (&str, &str), body: (&str, Option<u64>)) -> (Vec<u8>, String) {
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        (host, path): (&str, &str),
+        body: (&str, Option<u64>),
+    ) -> (Vec<u8>, String) {
         let (payload, length) = body;
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nx-amz-content-sha256: {payload}\r\n");
         if let Some(length) = length {
@@ -94,7 +123,7 @@ impl Lane {
         }
         let mut head = head.into_bytes();
         let mut signature = String::new();
-        if let Some(Placeholder { id, key, date }) = &self.placeholder {
+        if let Some(Placeholder { id, key, date, .. }) = &self.placeholder {
             let decoded = (payload == CHUNKS).then_some(stage::CHUNKED);
             signature = Unsigned { method, path, host, date, token: None, payload, decoded }.sign((id, key), &mut head);
         }

@@ -14,6 +14,7 @@ mod origin;
 mod peers;
 mod relay;
 mod server;
+mod soak;
 mod stage;
 mod table;
 mod work;
@@ -57,6 +58,17 @@ enum Role {
     Floor { origin: u16, root: PathBuf },
     #[command(hide = true)]
     FloorSign { origin: u16, root: PathBuf },
+    #[command(hide = true)]
+    SoakOrigin,
+    /// A disk that is full, and then has room: nothing is lost. Fills the disk that it runs on.
+    #[command(hide = true)]
+    FullDisk,
+    /// Mixed work for minutes: fails if the process grows, a request fails, or one is missing in the audit book.
+    Soak {
+        /// How long.
+        #[arg(default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=soak::LONGEST))]
+        minutes: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -72,7 +84,9 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut threads = match arguments.role {
         Some(Role::Floor { .. } | Role::FloorSign { .. }) => tokio::runtime::Builder::new_current_thread(),
-        Some(Role::Origin | Role::Relay { .. }) | None => tokio::runtime::Builder::new_multi_thread(),
+        Some(Role::Origin | Role::Relay { .. } | Role::SoakOrigin | Role::Soak { .. } | Role::FullDisk) | None => {
+            tokio::runtime::Builder::new_multi_thread()
+        }
     };
     let runtime = threads.enable_all().build().context("no runtime")?;
     runtime.block_on(async move {
@@ -81,6 +95,9 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             Some(Role::Relay { origin, root }) => relay::serve(origin, root).await,
             Some(Role::Floor { origin, root }) => floor::serve(origin, root, false).await,
             Some(Role::FloorSign { origin, root }) => floor::serve(origin, root, true).await,
+            Some(Role::SoakOrigin) => soak::origin::serve().await,
+            Some(Role::FullDisk) => soak::full::run().await,
+            Some(Role::Soak { minutes }) => soak::run(minutes).await,
             None => {
                 let works = if arguments.only.is_empty() { Work::ALL.to_vec() } else { arguments.only };
                 let plan =

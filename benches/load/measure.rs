@@ -28,7 +28,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Starts everything, measures, prints the tables.
     pub(crate) async fn run(&self) -> anyhow::Result<()> {
-        let folder = folder()?;
+        let folder = folder("load")?;
         let origin_root = folder.join("origin.pem");
         let origin = Server::role(&["origin"], &origin_root).await?;
         let lanes = self.lanes(&folder, (&origin, &origin_root)).await?;
@@ -75,9 +75,8 @@ impl Plan {
 const OURS: &str = "**countersign**";
 
 /// An empty folder for everything that is left behind.
-fn folder() -> anyhow::Result<PathBuf> {
-    let folder =
-        PathBuf::from(std::env::var("CARGO_TARGET_TMPDIR").unwrap_or_else(|_| "target/tmp".into())).join("load");
+pub(crate) fn folder(name: &str) -> anyhow::Result<PathBuf> {
+    let folder = PathBuf::from(std::env::var("CARGO_TARGET_TMPDIR").unwrap_or_else(|_| "target/tmp".into())).join(name);
     // Whatever an earlier run left; there may be nothing.
     let _gone = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder)?;
@@ -89,7 +88,7 @@ fn path(path: &Path) -> anyhow::Result<&str> {
 }
 
 /// The real binary, with the variables that it leaves for programs.
-async fn countersign(folder: &Path, (origin, root): (&Server, &Path)) -> anyhow::Result<Lane> {
+pub(crate) async fn countersign(folder: &Path, (origin, root): (&Server, &Path)) -> anyhow::Result<Lane> {
     stage::pod_token(&folder.join("jwks.json"), &folder.join("token"))?;
     let config = stage::config(folder, (origin.ports[0], origin.ports[1]), root)?;
     let binary = std::env::current_exe()?.with_file_name("countersign");

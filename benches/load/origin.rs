@@ -27,7 +27,7 @@ const PIECE: usize = 64 * 1024;
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let tls = TcpListener::bind("127.0.0.1:0").await?;
     let clear = TcpListener::bind("127.0.0.1:0").await?;
-    let acceptor = TlsAcceptor::from(stage::server_tls(&stage::own_root()?)?);
+    let acceptor = TlsAcceptor::from(stage::server_tls(&stage::own_root()?, &[b"http/1.1"])?);
     say(&[&tls, &clear])?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = clear.accept().await {
@@ -60,13 +60,21 @@ pub(crate) async fn accept(listener: &TcpListener) -> anyhow::Result<TcpStream> 
     Ok(stream)
 }
 
+/// What answers are made of.
+pub(crate) fn piece() -> Bytes {
+    Bytes::from(vec![b'x'; PIECE])
+}
+
 async fn connection(io: impl hyper::rt::Read + hyper::rt::Write + Unpin) {
-    let piece = Bytes::from(vec![b'x'; PIECE]);
+    let piece = piece();
     // A client that hangs up ends a measurement, nothing more.
     let _ended = http1::Builder::new().serve_connection(io, service_fn(|request| answer(request, piece.clone()))).await;
 }
 
-async fn answer(request: Request<Incoming>, piece: Bytes) -> Result<Response<Either<Full<Bytes>, Stream>>, Infallible> {
+pub(crate) async fn answer(
+    request: Request<Incoming>,
+    piece: Bytes,
+) -> Result<Response<Either<Full<Bytes>, Stream>>, Infallible> {
     let exchange = request.uri().path() == "/" && request.method() == hyper::Method::POST;
     if request.uri().path() == "/stream" && request.method() == hyper::Method::GET {
         return Ok(Response::new(Either::Right(Stream { piece, left: stage::STREAM })));
@@ -85,7 +93,7 @@ async fn answer(request: Request<Incoming>, piece: Bytes) -> Result<Response<Eit
 }
 
 /// The same piece, again and again.
-struct Stream {
+pub(crate) struct Stream {
     piece: Bytes,
     left: u64,
 }

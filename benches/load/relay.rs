@@ -17,7 +17,7 @@ const BUFFER: usize = 64 * 1024;
 /// Serves until the process is ended. Takes the origin's TLS port and its root, says its own.
 pub(crate) async fn serve(origin: u16, trusted: PathBuf) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let acceptor = TlsAcceptor::from(stage::server_tls(&stage::own_root()?)?);
+    let acceptor = TlsAcceptor::from(stage::server_tls(&stage::own_root()?, &[b"http/1.1"])?);
     let connector = TlsConnector::from(stage::client_tls(&trusted)?);
     say(&[&listener])?;
     loop {

@@ -1,16 +1,20 @@
 //! A process of the bench: started, asked for its cost, ended.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 /// How long one may take to start.
 const START: Duration = Duration::from_secs(30);
+
+/// How long one may take to end: the grace for what runs, and the last records.
+const END: Duration = Duration::from_secs(60);
 
 /// A server, and the processes that it has started; ended when dropped.
 pub(crate) struct Server {
@@ -73,6 +77,29 @@ impl Server {
             std::fs::write(format!("/proc/{process}/clear_refs"), "5")?;
         }
         Ok(())
+    }
+
+    /// Open files now.
+    pub(crate) fn files(&self) -> anyhow::Result<f64> {
+        let counts =
+            self.processes()?.into_iter().map(|process| Ok(std::fs::read_dir(format!("/proc/{process}/fd"))?.count()));
+        Ok(counts.sum::<std::io::Result<usize>>()? as f64)
+    }
+
+    /// Threads now.
+    pub(crate) fn threads(&self) -> anyhow::Result<f64> {
+        let counts = self
+            .processes()?
+            .into_iter()
+            .map(|process| Ok(std::fs::read_dir(format!("/proc/{process}/task"))?.count()));
+        Ok(counts.sum::<std::io::Result<usize>>()? as f64)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) async fn end(&mut self) -> anyhow::Result<ExitStatus> {
+        let process = self.child.id().context("it has ended")?.cast_signed();
+        kill_process(Pid::from_raw(process).context("a process")?, Signal::TERM)?;
+        tokio::time::timeout(END, self.child.wait()).await.context("it does not end")?.context("a child of ours")
     }
 
     fn memory(&self, name: &str) -> anyhow::Result<f64> {

@@ -55,13 +55,13 @@ pub(crate) fn own_root() -> anyhow::Result<PathBuf> {
     std::env::var_os("LOAD_ROOT").map(PathBuf::from).context("LOAD_ROOT is not set; the bench starts its roles itself")
 }
 
-/// TLS for a server of the bench, by a root of its own whose certificate is left in `root`.
-pub(crate) fn server_tls(root: &Path) -> anyhow::Result<Arc<ServerConfig>> {
+/// TLS for a server of the bench that speaks `protocols`, by a root of its own whose certificate is left in `root`.
+pub(crate) fn server_tls(root: &Path, protocols: &[&[u8]]) -> anyhow::Result<Arc<ServerConfig>> {
     let hosts = ["amazonaws.com", ORIGIN].into_iter().map(Host::parse).collect::<Result<Vec<_>, _>>()?;
     let authority = Root::generate(&Scope::of(hosts)?, now(), SignedDuration::from_hours(24))?;
     std::fs::write(root, authority.pem()).with_context(|| format!("cannot write {}", root.display()))?;
     let leaves = Leaves::new(Mint::new(authority)?, Arc::new(now));
-    Ok(ServerTls::new(Arc::new(leaves), &[b"http/1.1"])?.by_name().clone())
+    Ok(ServerTls::new(Arc::new(leaves), protocols)?.by_name().clone())
 }
 
 /// TLS for a client that trusts the root in `root` alone.

@@ -321,6 +321,7 @@ impl<L: Lessor> Conversation<L> {
         client: &Client,
         entry: &mut Entry,
     ) -> Result<Arc<Lease>, Stop> {
+        self.app.reporter.admit()?;
         let evidence = client.evidence(&self.app.identity)?;
         let ask = Ask { evidence, target, call, from: Some(client.address), request: entry.id() };
         let lease = self.app.leases.obtain(ask).await?;

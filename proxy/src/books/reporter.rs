@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Record;
+use access::{Record, Refusal, RefusalCode};
 use http::request::Parts;
 use lease::Lessor;
 use otel::Trace;
@@ -21,6 +21,10 @@ const QUEUE: usize = 16_384;
 /// Places in the queue that only records of callers with a lease may take. Anybody who reaches the port can cause
 /// refusals by the hundred thousand; they must not push out what callers did.
 const KEPT_FOR_CALLERS: usize = QUEUE / 2;
+
+/// Places in the queue for what is under way when it fills. Once only they are free, nothing more is countersigned: a call
+/// whose record would be lost must not happen.
+const KEPT_FOR_WHAT_RUNS: usize = QUEUE / 4;
 
 /// Records handed over at once.
 const BATCH: usize = 512;
@@ -80,6 +84,15 @@ impl Reporter {
         if let Some(exporter) = self.telling.as_ref().and_then(|telling| telling.exporter.as_ref()) {
             exporter.file(record, trace);
         }
+    }
+
+    /// Refuses what could not be recorded when it ends.
+    pub(crate) fn admit(&self) -> Result<(), Refusal> {
+        if self.queue.capacity() > KEPT_FOR_WHAT_RUNS {
+            return Ok(());
+        }
+        let refusal = Refusal::new(RefusalCode::BrokerUnavailable, "access records are not being stored");
+        Err(refusal.help("is the disk of `broker.store` full? what is done with a credential has to be written down"))
     }
 
     /// Files a closed record.
@@ -197,6 +210,21 @@ mod tests {
         assert_eq!(metrics.records_dropped.value(), 3);
         filed.give_up();
         assert_eq!(metrics.records_dropped.value(), QUEUE as u64 + 3);
+    }
+
+    #[test]
+    fn nothing_begins_that_could_not_be_recorded_and_what_runs_still_is() {
+        let metrics = Arc::new(Metrics::default());
+        let (reporter, mut filed) = queue(&metrics, (None, None));
+        while reporter.admit().is_ok() {
+            reporter.file(record(Some("shop:billing")));
+        }
+        (0..KEPT_FOR_WHAT_RUNS).for_each(|_| reporter.file(record(Some("shop:billing"))));
+        assert_eq!(metrics.records_dropped.value(), 0);
+        let refusal = reporter.admit().unwrap_err();
+        assert_eq!((refusal.code, refusal.code.retry()), (RefusalCode::BrokerUnavailable, access::Retry::Later));
+        (0..=KEPT_FOR_WHAT_RUNS).for_each(|_| drop(filed.queue.try_recv()));
+        assert!(reporter.admit().is_ok());
     }
 
     #[test]
