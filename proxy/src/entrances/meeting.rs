@@ -2,7 +2,6 @@
 //! clear-text HTTP is read, because placeholders must not leave through it; a destination that speaks first is no web
 //! server; and a program that asked for a number may yet mean a cloud.
 
-use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::app::App;
 use crate::entrances::asked::Asked;
 use crate::entrances::intercept::{Caller, Program, certified, in_clear, intercept, read, tunnel};
 use crate::entrances::opening::first;
-use crate::entrances::words::{Spoken, first_words, speaks_first, switches};
+use crate::entrances::words::{Spoken, first_words, speaks_first, whole_head};
 use crate::places::aim::{Aim, Kind};
 use crate::places::destination::{Destination, Scheme};
 use crate::places::egress::Barred;
@@ -54,26 +53,21 @@ pub(crate) async fn asked_for<L: Lessor>(caller: Caller<L>, mut program: Program
         () = app.shutdown.begun() => return,
         () = tokio::time::sleep(app.idle()) => return,
     };
-    match settled(app, &mut program, spoken).await {
-        Ok(Spoken::Http) => in_clear(caller, program, (&aim.destination, Protocol::Http1)).await,
-        Ok(Spoken::Http2) => in_clear(caller, program, (&aim.destination, Protocol::Http2)).await,
+    if let Ok(Spoken::Http | Spoken::Http2) = spoken {
+        // What is read is sent on connections that are for it: this one would stand idle beside them.
+        drop((destination, said));
+        let protocol = if let Ok(Spoken::Http2) = spoken { Protocol::Http2 } else { Protocol::Http1 };
+        return in_clear(caller, program, (&aim.destination, protocol)).await;
+    }
+    match spoken {
         Ok(Spoken::Tls) => match named(app, &mut program, &aim.destination).await {
             Ok(Named::Cloud(aim, tls)) => intercept(caller, program, (*aim, tls)).await,
             Ok(Named::Other(_) | Named::Nobody) => tunnel(app, program, (destination, said)).await,
             Err(refusal) => program.refuse(app, &refusal).await,
         },
-        Ok(Spoken::Unknown) => tunnel(app, program, (destination, said)).await,
+        Ok(_) => tunnel(app, program, (destination, said)).await,
         Err(error) => tracing::debug!(%error, "the program left its tunnel"),
     }
-}
-
-/// What is spoken after all, where the first words could mean two things.
-async fn settled<L>(app: &App<L>, program: &mut Program, spoken: io::Result<Spoken>) -> io::Result<Spoken> {
-    if !matches!(spoken, Ok(Spoken::Http)) {
-        return spoken;
-    }
-    let head = switches(app, (&mut program.io, &mut program.held));
-    tokio::time::timeout(app.patience().head, head).await.unwrap_or(Ok(Spoken::Unknown))
 }
 
 /// Serves a connection that was led here without being asked for: nothing is refused before the program has said whom it
@@ -90,8 +84,11 @@ pub(crate) async fn led_here<L: Lessor>(caller: Caller<L>, mut program: Program,
         }
     };
     let Some(Some(spoken)) = first((app, wanted), words).await else { return };
-    let named = match settled(app, &mut program, spoken).await {
-        Ok(Spoken::Http) => return by_host(caller, program, (number, barred)).await,
+    let named = match spoken {
+        Ok(Spoken::Http) => {
+            drop(there);
+            return by_host(caller, program, (number, barred)).await;
+        }
         Ok(Spoken::Tls) => named(app, &mut program, &number.destination).await,
         // HTTP/2 in clear text names its host too late, and clouds do not speak it.
         Ok(Spoken::Http2 | Spoken::Unknown) => Ok(Named::Nobody),
@@ -117,6 +114,10 @@ pub(crate) async fn led_here<L: Lessor>(caller: Caller<L>, mut program: Program,
 /// to go.
 async fn by_host<L: Lessor>(caller: Caller<L>, mut program: Program, (number, barred): (Aim, Option<Barred>)) {
     let app = &caller.0;
+    let head = tokio::time::timeout(app.patience().head, whole_head(&mut program.io, &mut program.held));
+    if head.await != Ok(true) {
+        return tracing::debug!("the program left its connection, or did not end its first head");
+    }
     program.asked = Asked::Connect;
     let host = header(&program.held, "host").and_then(|host| String::from_utf8(host).ok());
     let named = host.and_then(|host| Destination::of_host(&host, number.destination.port).ok());
@@ -138,6 +139,9 @@ async fn by_host<L: Lessor>(caller: Caller<L>, mut program: Program, (number, ba
 }
 
 async fn through<L>(app: &App<L>, mut program: Program, there: There) {
+    if let Err(refusal) = app.limiter.admit_peer(program.from) {
+        return program.refuse(app, &refusal).await;
+    }
     match there.reached().await {
         Ok(destination) => tunnel(app, program, destination).await,
         Err(error) => program.refuse(app, &unreachable(&error)).await,

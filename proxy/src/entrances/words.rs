@@ -1,24 +1,29 @@
 //! The first words in a tunnel: which protocol is spoken, and by whom first.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 
-use crate::app::App;
-use crate::wire::head::{is_websocket, read_head};
+use crate::wire::head::{MAX_HEAD, read_head};
 use crate::wire::pipe::Pipe;
 use crate::wire::protocol::PREFACE;
 
-/// Longest HTTP method that is taken for one, its space included.
+/// Longest method of capitals that is taken for one as soon as it is there, its space included.
 const LONGEST_METHOD: usize = 16;
+
+/// How long a line stands still that is none of HTTP's: other protocols begin with words without an end (JDWP, ZooKeeper's
+/// `ruok`), and wait for an answer.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is spoken inside a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spoken {
     /// A TLS record that holds a handshake.
     Tls,
-    /// An HTTP method and a space: undici asks for a tunnel for `http://`, too.
+    /// A line that asks for something by HTTP: undici asks for a tunnel for `http://`, too.
     Http,
     /// The preface of HTTP/2, as gRPC without TLS begins.
     Http2,
@@ -32,8 +37,26 @@ pub(crate) async fn first_words(program: &mut Pipe, held: &mut BytesMut) -> io::
         if let Some(spoken) = spoken(held) {
             return Ok(spoken);
         }
-        if program.read_buf(held).await? == 0 {
+        let may_stand = is_capitals(held);
+        let more = program.read_buf(held);
+        let read = if may_stand { more.await } else { timeout(PAUSE, more).await.unwrap_or(Ok(0)) };
+        if read? == 0 {
             return Ok(Spoken::Unknown);
+        }
+    }
+}
+
+/// Reads on to the end of a head that has begun; false if it does not get there.
+pub(crate) async fn whole_head(program: &mut Pipe, held: &mut BytesMut) -> bool {
+    let mut read = 0;
+    loop {
+        let has_line = memchr::memchr(b'\n', &held[read..]).is_some();
+        if (has_line || held.len() > MAX_HEAD) && !matches!(read_head(held), Ok(None)) {
+            return true;
+        }
+        read = held.len();
+        if !matches!(program.read_buf(held).await, Ok(1..)) {
+            return false;
         }
     }
 }
@@ -50,23 +73,6 @@ pub(crate) async fn speaks_first(destination: &mut Pipe, said: &mut BytesMut) ->
         return std::future::pending().await;
     }
     Ok(())
-}
-
-/// Whether clear-text HTTP only begins as such: a WebSocket (`ws://`) leaves it behind with its first answer, so it is
-/// tunnelled, unless its head carries a placeholder; then it is read, and refused.
-pub(crate) async fn switches<L>(app: &App<L>, (io, held): (&mut Pipe, &mut BytesMut)) -> io::Result<Spoken> {
-    loop {
-        match read_head(held) {
-            Ok(Some((length, _))) if is_websocket(&held[..length]) && !app.classifier.is_mentioned(&held[..length]) => {
-                return Ok(Spoken::Unknown);
-            }
-            Ok(Some(_)) | Err(_) => return Ok(Spoken::Http),
-            Ok(None) => {}
-        }
-        if io.read_buf(held).await? == 0 {
-            return Ok(Spoken::Unknown);
-        }
-    }
 }
 
 fn begins_http2(bytes: &[u8]) -> Option<bool> {
@@ -89,9 +95,26 @@ fn spoken(bytes: &[u8]) -> Option<Spoken> {
         Some(&HANDSHAKE) => Some(Spoken::Tls),
         Some(_) => match bytes.iter().position(|b| !b.is_ascii_uppercase()) {
             Some(end @ 1..) if bytes[end] == b' ' && end < LONGEST_METHOD => Some(Spoken::Http),
-            None if bytes.len() < LONGEST_METHOD => None,
-            Some(_) | None => Some(Spoken::Unknown),
+            Some(_) | None => by_line(bytes),
         },
+    }
+}
+
+/// Whether it is nothing yet, or what most methods begin with.
+fn is_capitals(bytes: &[u8]) -> bool {
+    bytes.len() < LONGEST_METHOD && bytes.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'\r' | b'\n'))
+}
+
+/// Methods may be any token (RFC 9110 §9.1): of `M-SEARCH` or `get`, which may begin something else as well, the whole line
+/// tells. Who does not begin with printable text speaks no HTTP.
+fn by_line(bytes: &[u8]) -> Option<Spoken> {
+    let end = bytes.iter().position(|b| !matches!(b, b' '..=b'~' | b'\t'));
+    let line = &bytes[..end.unwrap_or(bytes.len())];
+    match end.map(|end| bytes[end]) {
+        Some(b'\r' | b'\n') if line.windows(5).any(|shown| shown.eq_ignore_ascii_case(b"HTTP/")) => Some(Spoken::Http),
+        Some(_) => Some(Spoken::Unknown),
+        None if line.len() > MAX_HEAD => Some(Spoken::Http),
+        None => None,
     }
 }
 
@@ -115,10 +138,18 @@ mod tests {
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r", None),
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0", Some(Spoken::Http2)),
             (b"PRI * HTTP/1.1\r\n", Some(Spoken::Http)),
-            (b"SSH-2.0-OpenSSH", Some(Spoken::Unknown)),
-            (b"get /", Some(Spoken::Unknown)),
-            (b" GET", Some(Spoken::Unknown)),
-            (b"AAAAAAAAAAAAAAAAAAAAAAAA", Some(Spoken::Unknown)),
+            (b"SSH-2.0-OpenSSH", None),
+            (b"SSH-2.0-OpenSSH\r\n", Some(Spoken::Unknown)),
+            (b"get /", None),
+            (b"get / HTTP/1.1\r\n", Some(Spoken::Http)),
+            (b"M-SEARCH * HTTP/1.1\r\n", Some(Spoken::Http)),
+            (b"get key\r\n", Some(Spoken::Unknown)),
+            (b" GET / http/1.1\n", Some(Spoken::Http)),
+            (b"AAAAAAAAAAAAAAAAAAAAAAAA", None),
+            (b"AAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1\r", Some(Spoken::Http)),
+            (&[b'A'; MAX_HEAD + 1], Some(Spoken::Http)),
+            (b"*1\r\n$4\r\nPING\r\n", Some(Spoken::Unknown)),
+            (b"get \xff HTTP/1.1\r\n", Some(Spoken::Unknown)),
             (b"\x00\x00", Some(Spoken::Unknown)),
         ] {
             assert_eq!(spoken(bytes), expected, "{bytes:?}");

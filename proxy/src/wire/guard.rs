@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::wire::framing::{Followed, Framing};
-use crate::wire::head::Malformed;
+use crate::wire::head::{MAX_HEAD, Malformed};
 use crate::wire::ledger::Ledger;
 use crate::wire::silence::Silence;
 
@@ -216,7 +216,10 @@ impl<I: AsyncRead + Unpin> Guard<I> {
         }
         self.unsaid.broken();
         self.held.extend_from_slice(step.filled());
-        self.judge_held();
+        // A head is judged from its start, so what comes byte by byte is looked at line by line.
+        if self.held.len() > MAX_HEAD || memchr::memchr(b'\n', step.filled()).is_some() {
+            self.judge_held();
+        }
         Poll::Ready(Ok(!step.filled().is_empty()))
     }
 }

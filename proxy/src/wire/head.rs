@@ -11,6 +11,9 @@ pub(crate) const MAX_HEADERS: usize = 100;
 /// Longest head in bytes. AWS takes 8 KiB of headers, and session tokens of 4 KiB exist; a query may add as much.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
 
+/// Lines that have ended of a head that has not: the first one, one for each header, and an empty one before it all.
+const MAX_LINES: usize = MAX_HEADERS + 2;
+
 /// How long the body after a head is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Body {
@@ -75,7 +78,7 @@ pub(crate) fn read_head(bytes: &[u8]) -> Result<Option<(usize, Body)>, Malformed
     let mut request = Request::new(&mut headers);
     let length = match request.parse(bytes) {
         Ok(Status::Complete(length)) if length <= MAX_HEAD => length,
-        Ok(Status::Partial) if bytes.len() <= MAX_HEAD => return Ok(None),
+        Ok(Status::Partial) if bytes.len() <= MAX_HEAD && lines(bytes) <= MAX_LINES => return Ok(None),
         Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Malformed::TooLarge),
         Err(_) => return Err(Malformed::Syntax),
     };
@@ -86,16 +89,6 @@ pub(crate) fn read_head(bytes: &[u8]) -> Result<Option<(usize, Body)>, Malformed
         return Err(Malformed::Target);
     }
     Ok(Some((length, body(&request)?)))
-}
-
-/// Whether a whole head asks for a WebSocket (RFC 6455 §4.1).
-pub(crate) fn is_websocket(head: &[u8]) -> bool {
-    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-    let mut request = Request::new(&mut headers);
-    let upgrade = |header: &httparse::Header<'_>| {
-        header.name.eq_ignore_ascii_case("upgrade") && header.value.eq_ignore_ascii_case(b"websocket")
-    };
-    request.parse(head).is_ok() && request.headers.iter().any(upgrade)
 }
 
 /// The value of a field of a whole head. Of several, the first: what is asked for here means nothing twice.
@@ -143,6 +136,10 @@ fn decimal(value: &[u8]) -> Option<u64> {
         return None;
     }
     std::str::from_utf8(value).ok()?.parse().ok().filter(|length| *length <= u64::MAX / 2)
+}
+
+fn lines(head: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', head).count()
 }
 
 fn has_bare_line_feed(head: &[u8]) -> bool {
@@ -207,5 +204,7 @@ mod tests {
         }
         assert_eq!(judged(&["POST / HTTP/1.0", "Transfer-Encoding: chunked"]), Err(Encoding));
         assert_eq!(read_head(b"GET / HTTP/1.1\nHost: x\n\n"), Err(Malformed::BareLineFeed));
+        assert_eq!(read_head(&b"\r\n".repeat(MAX_LINES)), Ok(None));
+        assert_eq!(read_head(&b"\r\n".repeat(MAX_LINES + 1)), Err(TooLarge), "each line makes it be read again");
     }
 }

@@ -2,9 +2,10 @@
 
 use access::{Outcome, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::destination::{Mirror, Scripted};
-use crate::program::{ask, connect, exchange, head};
+use crate::program::{answer, ask, connect, exchange, head};
 use crate::stage::Stage;
 
 async fn stage() -> (Mirror, Scripted, Stage) {
@@ -67,16 +68,28 @@ async fn tunnel_to_nowhere_is_refused_before_it_is_established() {
     assert!(matches!(record.outcome, Outcome::Refused { code: RefusalCode::UpstreamUnavailable, .. }));
 }
 
+/// The connection that a request comes on: the one that was dialled to hear who speaks first is given up.
+async fn asked(destination: &mut Scripted) -> (TcpStream, String) {
+    loop {
+        let mut theirs = destination.connection().await;
+        let asked = head(&mut theirs).await;
+        if !asked.is_empty() {
+            return (theirs, asked);
+        }
+    }
+}
+
 #[tokio::test]
-async fn websocket_in_clear_text_goes_through_a_tunnel_unless_it_carries_a_placeholder() {
+async fn websocket_in_clear_text_is_read_and_goes_through() {
     let (_mirror, mut destination, stage) = stage().await;
     let host = destination.address.to_string();
     let handshake = format!("GET /chat HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     let mut io = connect(&stage, &host).await;
     io.write_all(handshake.as_bytes()).await.unwrap();
-    let mut theirs = destination.connection().await;
-    assert_eq!(head(&mut theirs).await, handshake);
-    theirs.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi").await.unwrap();
+    let (mut theirs, wish) = asked(&mut destination).await;
+    assert!(wish.starts_with("GET /chat HTTP/1.1\r\n"), "{wish}");
+    let switched = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x02hi";
+    theirs.write_all(switched).await.unwrap();
     assert!(head(&mut io).await.starts_with("HTTP/1.1 101 "));
     let mut frame = [0; 4];
     io.read_exact(&mut frame).await.unwrap();
@@ -85,4 +98,40 @@ async fn websocket_in_clear_text_goes_through_a_tunnel_unless_it_carries_a_place
     let leaking = handshake.trim_end().to_owned() + &format!("\r\nX-Key: {}\r\n\r\n", stage.placeholder().0);
     let mut io = connect(&stage, &host).await;
     assert_eq!(exchange(&mut io, &leaking).await.header("x-countersign-refusal"), Some("placeholder-astray"));
+
+    // Nobody is led past the reader by a handshake that the destination declines.
+    let mut io = connect(&stage, &host).await;
+    io.write_all(handshake.as_bytes()).await.unwrap();
+    let (mut theirs, _) = asked(&mut destination).await;
+    theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    assert_eq!(answer(&mut io).await.status, 200);
+    let behind = format!("GET / HTTP/1.1\r\nHost: {host}\r\nX-Key: {}\r\n\r\n", stage.placeholder().0);
+    assert_eq!(exchange(&mut io, &behind).await.header("x-countersign-refusal"), Some("placeholder-astray"));
+}
+
+#[tokio::test]
+async fn unusual_methods_are_read_like_any_other() {
+    let (_aws, _destination, stage) = stage().await;
+    let other = Mirror::new().await;
+    let host = other.address.to_string();
+    for method in ["M-SEARCH", "get", "AVERYLONGMETHODINDEED"] {
+        let mut io = connect(&stage, &host).await;
+        let answer = exchange(&mut io, &format!("{method} /x HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert!(answer.body.starts_with(&format!("{method} /x HTTP/1.1\r\n")), "{answer:?}");
+        let leaking = format!("{method} / HTTP/1.1\r\nHost: {host}\r\nX-Key: {}\r\n\r\n", stage.placeholder().0);
+        let mut io = connect(&stage, &host).await;
+        assert_eq!(exchange(&mut io, &leaking).await.header("x-countersign-refusal"), Some("placeholder-astray"));
+    }
+}
+
+#[tokio::test]
+async fn words_of_other_protocols_go_through_though_they_do_not_end() {
+    let (_mirror, mut destination, stage) = stage().await;
+    for words in [&b"ruok"[..], b"JDWP-Handshake", b"set key 0 0 5\r\n", b"*1\r\n$4\r\nPING\r\n"] {
+        let mut io = connect(&stage, &destination.address.to_string()).await;
+        io.write_all(words).await.unwrap();
+        let mut heard = vec![0; words.len()];
+        destination.connection().await.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, words);
+    }
 }
