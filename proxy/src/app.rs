@@ -136,7 +136,7 @@ impl<L> App<L> {
             metrics: self.metrics.clone(),
             holding: if same_room { self.holding.clone() } else { Arc::new(Holding::new(ours.limits.held_body_bytes)) },
             limits: ours.limits.clone(),
-            limiter: limiter(settings),
+            limiter: Arc::new(self.limiter.renewed(ours.limits.rates, targets(settings))),
             clock: self.clock.clone(),
             shutdown: self.shutdown.clone(),
         }
@@ -161,8 +161,11 @@ impl<L> App<L> {
 
 /// The limits of requests, as the settings say them.
 pub(crate) fn limiter(settings: &Settings) -> Arc<Limiter> {
-    let targets = settings.rules.targets().map(|target| target.name.clone());
-    Arc::new(Limiter::new(settings.proxy.limits.rates, targets))
+    Arc::new(Limiter::new(settings.proxy.limits.rates, targets(settings)))
+}
+
+fn targets(settings: &Settings) -> impl Iterator<Item = TargetName> {
+    settings.rules.targets().map(|target| target.name.clone())
 }
 
 /// A length of time as tokio takes it. Settings are never negative; one that were would be over at once.

@@ -12,13 +12,14 @@ use bytes::Bytes;
 use cloud::aws::cluster;
 use cloud::aws::recognise::{BodyReading, refine_with_body};
 use cloud::aws::vending::vends;
+use cloud::aws::verify::Check;
 use http::header::{ALT_SVC, AUTHORIZATION, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use lease::{Ask, Derived, Lessor};
 
-use crate::answers::answer::{AnswerBody, relay};
+use crate::answers::answer::{self, AnswerBody, relay};
 use crate::answers::refuse::Dialect;
 use crate::answers::switched;
 use crate::answers::trouble::{self, Stop};
@@ -172,6 +173,7 @@ impl<L: Lessor> Conversation<L> {
             app.skews.learn(&aim.origin, head, app.clock.now());
             self.take_back(&echo, &mut answered, entry).await?;
         }
+        answer::refuse_two_lengths(answered.response.headers())?;
         let switched = answered.response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched && !(switches && switched::is_websocket(answered.response.headers())) {
             // Any other `Upgrade` ended at this hop, so nobody has asked for it (RFC 9110 §7.8).
@@ -213,10 +215,18 @@ impl<L: Lessor> Conversation<L> {
         let app = &*self.app;
         let Placeheld { call, standing, check, body: said } = placeheld;
         let (target, derived) = self.stands_for(standing, entry)?;
-        app.limiter.admit_target(&target)?;
+        let is_proven = matches!(check, Check::Verified(_));
+        if is_proven {
+            app.limiter.admit_target(&target)?;
+        }
         let call = entry.call(call);
-        let hold = Hold { room: &app.holding, body_decides: said.is_some() };
+        let room = app.holding.of(client.address);
+        let hold = Hold { room: &room, body_decides: said.is_some() };
         let proven = prove(&mut head, check, body, hold).await?;
+        if !is_proven {
+            // Not before: an id alone, which is no secret, would use up what others may ask.
+            app.limiter.admit_target(&target)?;
+        }
         if let Some(said) = said {
             refine_with_body(call, said, proven.held().map_or(&[], |held| held));
         }
@@ -264,7 +274,7 @@ impl<L: Lessor> Conversation<L> {
         with: (Moment, &Client),
         entry: &mut Entry,
     ) -> Result<Outbound, Stop> {
-        let held = self.app.holding.whole(&mut head, body).await?;
+        let held = self.app.holding.of(self.client.address).whole(&mut head, body).await?;
         match self.app.classifier.classify_form((&head, &held), unsigned, with.0)? {
             FormClass::Placeheld(call) => self.countersign((head, Brought::Here(held)), *call, with, entry).await,
             FormClass::Unsigned(unsigned) => self.pass_call_on((head, RequestBody::Held(Some(held))), *unsigned, entry),
@@ -301,6 +311,7 @@ impl<L: Lessor> Conversation<L> {
         let (target, derived) = self.stands_for(standing, entry)?;
         let call = entry.call(call).clone();
         let proven = prove_held(check, Bytes::new())?;
+        self.app.limiter.admit_target(&target)?;
         let lease = self.lease((target, call), client, entry).await?;
         let keys = self.app.classifier.keys();
         let by = By { lease: &lease, derived: derived.as_deref(), keys, now: now.theirs };

@@ -20,6 +20,9 @@ const MAX_PEERS: u64 = 10_000;
 /// After so long without a request a bucket is full again, whatever the rate.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
+/// Tokens of a peer a second that are verified. Programs have one each, and show it again and again.
+const TOKENS_PER_PEER: u32 = 20;
+
 /// A generic cell rate algorithm (ITU-T I.371): the only state is the time at which the bucket would be full.
 #[derive(Debug, Default)]
 struct Bucket {
@@ -46,14 +49,30 @@ pub(crate) struct Limiter {
     began: Instant,
     rates: Rates,
     peers: Cache<IpAddr, Arc<Bucket>>,
-    targets: HashMap<TargetName, Bucket>,
+    targets: HashMap<TargetName, Arc<Bucket>>,
+    tokens: Cache<IpAddr, Arc<Bucket>>,
 }
 
 impl Limiter {
     pub(crate) fn new(rates: Rates, targets: impl IntoIterator<Item = TargetName>) -> Self {
-        let peers = Cache::builder().max_capacity(MAX_PEERS).time_to_idle(FORGET_AFTER).build();
-        let targets = targets.into_iter().map(|target| (target, Bucket::default())).collect();
-        Self { began: Instant::now(), rates, peers, targets }
+        let buckets = || Cache::builder().max_capacity(MAX_PEERS).time_to_idle(FORGET_AFTER).build();
+        let targets = targets.into_iter().map(|target| (target, Arc::default())).collect();
+        Self { began: Instant::now(), rates, peers: buckets(), targets, tokens: buckets() }
+    }
+
+    /// The same under other settings. What was taken stays taken, or every change would fill the buckets.
+    pub(crate) fn renewed(&self, rates: Rates, targets: impl IntoIterator<Item = TargetName>) -> Self {
+        let bucket = |target| (self.targets.get(&target).cloned().unwrap_or_default(), target);
+        let targets = targets.into_iter().map(bucket).map(|(bucket, target)| (target, bucket)).collect();
+        Self { began: self.began, rates, peers: self.peers.clone(), targets, tokens: self.tokens.clone() }
+    }
+
+    /// Whether another token of `peer` may be taken to the lessor, who verifies it: work that strangers can ask for.
+    pub(crate) fn admit_token(&self, peer: IpAddr) -> Result<(), Refusal> {
+        let bucket = self.tokens.get_with(peer, Arc::default);
+        self.admit(&bucket, TOKENS_PER_PEER, || {
+            format!("{peer} shows more than {TOKENS_PER_PEER} tokens a second that were not seen just now")
+        })
     }
 
     /// Whether `peer` may make another request.
@@ -139,6 +158,22 @@ mod tests {
         assert!((10..15).contains(&admitted("10.0.0.1")));
         assert!((10..15).contains(&admitted("10.0.0.2")));
         assert!(limiter.admit_target(&TargetName::new("any").unwrap()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn other_settings_do_not_fill_what_was_used_up() {
+        let rates = Rates { requests_per_peer: Some(5), requests_per_target: Some(5), ..Rates::default() };
+        let (peer, target) = ("10.0.0.1".parse().unwrap(), TargetName::new("receipts").unwrap());
+        let mut limiter = Limiter::new(rates, [target.clone()]);
+        let used = |limiter: &Limiter| {
+            let taken = |admit: &dyn Fn() -> bool| (0..1000).take_while(|_| admit()).count();
+            [taken(&|| limiter.admit_peer(peer).is_ok()), taken(&|| limiter.admit_target(&target).is_ok())]
+        };
+        assert!(used(&limiter).iter().all(|taken| *taken >= 10));
+        for _ in 0..5 {
+            limiter = limiter.renewed(rates, [target.clone()]);
+            assert!(used(&limiter).iter().all(|taken| *taken <= 1));
+        }
     }
 
     #[test]

@@ -4,10 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use access::{Refusal, RefusalCode};
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::answers::trouble::Stop;
 use crate::books::record::Entry;
 use crate::upstream::{Answered, Carrier, Slot};
 use crate::wire::arriving::{ArrivalError, Arriving};
@@ -34,6 +37,16 @@ pub(crate) struct Relay {
     entry: Box<Entry>,
     /// Why it breaks off, until that is told.
     failed: Option<ArrivalError>,
+}
+
+/// Refuses an answer that says twice how long it is. Our reader believes the chunks and the program's may believe the length,
+/// so that somebody's answer would end early, and what is left be taken for the next (RFC 9112 §6.3).
+pub(crate) fn refuse_two_lengths(headers: &HeaderMap) -> Result<(), Stop> {
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        let why = "the destination's answer has both Content-Length and Transfer-Encoding";
+        return Err(Stop::Broken(Refusal::new(RefusalCode::UpstreamUnavailable, why)));
+    }
+    Ok(())
 }
 
 /// Passes an answer on, without what was meant for this hop.

@@ -17,7 +17,7 @@ use lease::{AnothersCredential, Derived};
 use crate::calls::classify::unverified;
 use crate::calls::echo::Echo;
 use crate::wire::body::{RequestBody, Upload};
-use crate::wire::holding::Holding;
+use crate::wire::holding::Share;
 
 /// A request whose signature is verified, and what is to become of its body.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ enum ProvenBody {
 /// When a body is held instead of streamed, and where.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hold<'a> {
-    pub(crate) room: &'a Holding,
+    pub(crate) room: &'a Share<'a>,
     /// The body says what the call is, so it is read whatever the head declares of it.
     pub(crate) body_decides: bool,
 }

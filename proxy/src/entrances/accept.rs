@@ -21,7 +21,7 @@ use crate::entrances::redirect;
 use crate::entrances::shared;
 use crate::entrances::socks_entrance::{self, BadSocks};
 use crate::places::destination::{BadDestination, Destination};
-use crate::wire::head::{Body, Malformed, header, read_head};
+use crate::wire::head::{Body, MAX_HEAD, Malformed, header, read_head};
 use crate::wire::pipe::Pipe;
 use crate::wire::protocol::Protocol;
 use crate::wire::socks;
@@ -116,6 +116,9 @@ async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe, wanted:
     match opening.unwrap_or(Ok(Opening::Nothing)) {
         Ok(Opening::Tunnel(asked, destination)) => {
             let from = client.address;
+            if let Err(refusal) = app.limiter.admit_peer(from) {
+                return refuse((&app, from), (&mut io, asked), &refusal).await;
+            }
             intercept::connect((app, client), Program { io, held, asked, from }, destination).await;
         }
         Ok(Opening::Request) => {
@@ -156,7 +159,7 @@ async fn opening<L: Lessor>(
     (program, held): (&mut Pipe, &mut BytesMut),
     client: &mut Client,
 ) -> Result<Opening, BadOpening> {
-    let mut attempts = 1..MAX_ATTEMPTS;
+    let (mut attempts, mut read) = (1..MAX_ATTEMPTS, 0);
     loop {
         if held.first() == Some(&socks::VERSION) {
             let wanted = socks_entrance::destination((program, held), client, app.shared.as_deref()).await?;
@@ -166,10 +169,15 @@ async fn opening<L: Lessor>(
         if held[..shown] != CONNECT[..shown] {
             return Ok(Opening::Request);
         }
+        // What comes byte by byte is looked at line by line.
+        let has_line = held[read..].contains(&b'\n');
+        read = held.len();
         if shown == CONNECT.len()
+            && (has_line || read > MAX_HEAD)
             && let Some((length, body)) = read_head(held)?
         {
             let head = held.split_to(length);
+            read = 0;
             if !matches!(body, Body::None | Body::Length(0)) {
                 return Err(BadOpening::Body);
             }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Evidence, Refusal, RefusalCode, Secret};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -12,6 +13,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use lease::Lessor;
+use moka::sync::Cache;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -33,12 +35,20 @@ pub(crate) const TOKEN_USER: &str = "token";
 /// Longest `Proxy-Authorization` that is read: a token as a password, in base64.
 const MAX_AUTHORIZATION: usize = 24 * 1024;
 
+/// For how long a token that was good is believed without asking again. A lease asks for itself.
+const RECOGNISED_FOR: Duration = Duration::from_secs(10);
+
+/// Tokens that are remembered so.
+const MAX_RECOGNISED: u64 = 10_000;
+
 /// A listener that several apps share.
 pub(crate) struct Shared {
     tls: Option<TlsAcceptor>,
     by_name: HashMap<Box<str>, Arc<KnownApp>>,
     by_certificate: HashMap<Box<str>, Arc<KnownApp>>,
     takes_tokens: bool,
+    /// Tokens that were taken for good a moment ago. Other settings begin with none.
+    recognised: Cache<Arc<Evidence>, ()>,
 }
 
 /// An app that the config knows, and the token that it is known by elsewhere.
@@ -90,6 +100,7 @@ impl Shared {
                 .filter_map(|(app, known)| Some((app.certificate.as_deref()?.into(), known.clone())))
                 .collect(),
             takes_tokens: settings.tokens,
+            recognised: Cache::builder().max_capacity(MAX_RECOGNISED).time_to_live(RECOGNISED_FOR).build(),
         }
     }
 
@@ -166,7 +177,11 @@ pub(crate) async fn known<L: Lessor>(
         Proof::App(known) => Shown::App(known),
         Proof::Token(token) => {
             let evidence = Arc::new(Evidence::token(token));
-            app.leases.recognise(&evidence).await?;
+            if !shared.recognised.contains_key(&evidence) {
+                app.limiter.admit_token(client.address)?;
+                app.leases.recognise(&evidence).await?;
+                shared.recognised.insert(evidence.clone(), ());
+            }
             Shown::Token(evidence)
         }
     };

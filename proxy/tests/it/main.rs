@@ -15,6 +15,7 @@ mod passing;
 mod patience;
 mod pinning;
 mod program;
+mod rates;
 mod records;
 mod refusals;
 mod shared;

@@ -168,6 +168,25 @@ async fn token_is_recognised_before_anything_is_done_and_is_the_evidence_itself(
 }
 
 #[tokio::test]
+async fn token_is_recognised_once_and_strangers_do_not_have_all_that_they_make_up_verified() {
+    let shop = shop().await;
+    let shown = || *shop.stage.lessor.shown.lock().unwrap();
+    let signed = Signed::get(&shop.stage, "/x").absolute_head();
+    let with = |token: &str| signed.replacen("\r\n", &format!("\r\nProxy-Authorization: Bearer {token}\r\n"), 1);
+    for _ in 0..3 {
+        assert_eq!(shop.ask(&with("own.payload.signature")).await.status, 200);
+    }
+    assert_eq!(shown(), 1);
+    let mut statuses = Vec::new();
+    for number in 0..200 {
+        statuses.push(shop.ask(&with(&format!("forged.payload.{number}"))).await.status);
+    }
+    assert_eq!((statuses.first(), statuses.contains(&429)), (Some(&403), true), "{statuses:?}");
+    assert!(shown() < 150, "{}", shown());
+    assert_eq!(shop.ask(&with("own.payload.signature")).await.status, 200, "who is known already is not held up");
+}
+
+#[tokio::test]
 async fn tokens_are_taken_only_where_the_config_says_so() {
     let shop = shop_with("tokens: false").await;
     shop.refused(&shop.ask(&connect("far.test:443", "Bearer own.payload.signature")).await).await;

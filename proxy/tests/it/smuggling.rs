@@ -5,8 +5,8 @@ use std::time::Duration;
 use access::{Outcome, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::destination::Mirror;
-use crate::program::{S3, Signed, answer, ask, dial, exchange, tls};
+use crate::destination::{Mirror, Scripted};
+use crate::program::{S3, Signed, answer, ask, dial, exchange, head, tls};
 use crate::stage::Stage;
 
 #[tokio::test]
@@ -115,4 +115,24 @@ async fn bare_line_feed_in_a_trailer_hides_no_head() {
     let ended = tokio::time::timeout(Duration::from_secs(5), io.read_to_end(&mut all)).await;
     let all = String::from_utf8(all).unwrap();
     assert!(ended.is_ok() && !all.contains("unjudged"), "{all}");
+}
+
+/// Whoever believes the length takes the rest for the beginning of the next answer.
+#[tokio::test]
+async fn answer_with_two_lengths_is_not_passed_on() {
+    let mut destination = Scripted::new().await;
+    let stage = Stage::new(destination.address).await;
+    for lines in ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5"]
+    {
+        let mut io = dial(&stage).await;
+        io.write_all(Signed::get(&stage, "/x").absolute_head().as_bytes()).await.unwrap();
+        let mut upstream = destination.connection().await;
+        head(&mut upstream).await;
+        let two = format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\nb\r\nhello world\r\n0\r\n\r\n");
+        upstream.write_all(two.as_bytes()).await.unwrap();
+        let refused = answer(&mut io).await;
+        assert!(refused.status == 503 && refused.body.contains("both Content-Length"), "{refused:?}");
+        assert!(matches!(stage.outcome().await, Outcome::Broken { .. }));
+        assert_eq!(upstream.read(&mut [0]).await.unwrap_or_default(), 0, "nobody asks there again");
+    }
 }

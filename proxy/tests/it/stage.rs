@@ -203,6 +203,8 @@ pub(crate) fn rules() -> Rules {
 pub(crate) struct StubLessor {
     pub(crate) refuse: Mutex<Option<Refusal>>,
     pub(crate) asked: Mutex<Vec<Ask>>,
+    /// How often it was shown a token.
+    pub(crate) shown: Mutex<usize>,
     /// So many reports fail.
     pub(crate) deaf: Mutex<usize>,
     records: Mutex<VecDeque<Record>>,
@@ -219,6 +221,7 @@ impl Lessor for StubLessor {
     }
 
     async fn recognise(&self, evidence: Arc<Evidence>) -> Result<(), Refusal> {
+        *self.shown.lock().unwrap() += 1;
         match evidence.expose().starts_with("forged.") {
             true => Err(Refusal::new(RefusalCode::EvidenceInvalid, "nobody has signed this token")),
             false => Ok(()),
