@@ -59,6 +59,7 @@ impl Place {
             tls,
             own: self.address,
             egress: Arc::new(Egress::new(&ours.ways, &settings.endpoints)),
+            names: Arc::default(),
             via,
             dialled: (!ours.ways.transparent.is_empty()).then(Arc::default),
             connect_timeout: span(ours.limits.connect_timeout),

@@ -7,6 +7,7 @@ mod dialled;
 mod hub;
 mod lane;
 mod line;
+mod names;
 mod pool;
 mod slot;
 mod trunk;

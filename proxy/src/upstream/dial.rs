@@ -12,11 +12,12 @@ use futures_util::stream::FuturesUnordered;
 use http::Request;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::dialled::Dialled as Recent;
 use super::line::Line;
+use super::names::Names;
 use super::via::{Via, ViaError};
 use super::wire::{Io, Wire};
 use crate::places::destination::{Destination, Scheme};
@@ -31,9 +32,6 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// Addresses tried. AWS's names have up to eight.
 const MAX_ADDRESSES: usize = 8;
 
-/// Addresses of a name that are looked at.
-const MAX_FOUND: usize = 64;
-
 /// TLS sessions remembered for resumption, one or two per host.
 const SESSIONS: usize = 256;
 
@@ -44,6 +42,7 @@ pub(crate) struct Dialer {
     /// Ourselves: a request to the sidecar through the sidecar would go round for ever.
     pub(crate) own: SocketAddr,
     pub(crate) egress: Arc<Egress>,
+    pub(crate) names: Arc<Names>,
     /// The proxy upstream, if there is one.
     pub(crate) via: Option<Arc<Via>>,
     /// What was dialled just now, if connections are redirected here.
@@ -174,7 +173,7 @@ impl Dialer {
             return Ok((Pipe::Clear(tcp), BytesMut::new()));
         };
         self.egress.admit_unseen(origin)?;
-        let tcp = self.tcp(&via.proxy, look_up(&via.proxy).await?.collect()).await?;
+        let tcp = self.tcp(&via.proxy, self.look_up(&via.proxy).await?).await?;
         via.lead(tcp, (origin, wanted)).await.map_err(|error| DialError::Via(origin.clone(), via.proxy.clone(), error))
     }
 
@@ -200,7 +199,7 @@ impl Dialer {
             return Ok(vec![SocketAddr::new(address, origin.port)]);
         }
         let (mut admitted, mut barred) = (Vec::new(), None);
-        for address in look_up(origin).await? {
+        for address in self.look_up(origin).await? {
             match self.egress.admit_address(origin, address.ip()) {
                 Ok(()) => admitted.push(address),
                 Err(because) => barred = Some(because),
@@ -210,6 +209,11 @@ impl Dialer {
             Some(barred) if admitted.is_empty() => Err(barred.into()),
             Some(_) | None => Ok(admitted),
         }
+    }
+
+    async fn look_up(&self, origin: &Destination) -> Result<Vec<SocketAddr>, DialError> {
+        let found = self.names.look_up(&origin.host, origin.port).await;
+        found.map_err(|error| DialError::Resolve(origin.clone(), error))
     }
 
     /// `::ffff:127.0.0.1` is `127.0.0.1` to the kernel.
@@ -234,13 +238,6 @@ impl std::fmt::Debug for Dialer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dialer").field("own", &self.own).finish_non_exhaustive()
     }
-}
-
-/// The addresses of a name, as the system's resolver puts them in order.
-async fn look_up(origin: &Destination) -> Result<impl Iterator<Item = SocketAddr> + use<>, DialError> {
-    let found = lookup_host((&*origin.host, origin.port)).await;
-    let found: Vec<_> = found.map_err(|error| DialError::Resolve(origin.clone(), error))?.take(MAX_FOUND).collect();
-    Ok(found.into_iter())
 }
 
 /// Both families in turns, the one first that the resolver prefers (RFC 8305 §4): where one of them leads nowhere, only
@@ -319,6 +316,7 @@ mod tests {
             tls: Outbound::new(&Bundle::default()).unwrap(),
             own: SocketAddr::new(own.parse().unwrap(), port),
             egress: Arc::default(),
+            names: Arc::default(),
             via: None,
             dialled: None,
             connect_timeout: Duration::from_secs(1),
