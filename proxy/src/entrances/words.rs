@@ -14,6 +14,10 @@ use crate::wire::protocol::PREFACE;
 /// Longest method of capitals that is taken for one as soon as it is there, its space included.
 const LONGEST_METHOD: usize = 16;
 
+/// Longest line that is waited for to its end. Who says so much in text and no end of a line is taken at the first word, and
+/// refused.
+const LONGEST_LINE: usize = 8 * 1024;
+
 /// How long a line stands still that is none of HTTP's: other protocols begin with words without an end (JDWP, ZooKeeper's
 /// `ruok`), and wait for an answer.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -113,7 +117,7 @@ fn by_line(bytes: &[u8]) -> Option<Spoken> {
     match end.map(|end| bytes[end]) {
         Some(b'\r' | b'\n') if line.windows(5).any(|shown| shown.eq_ignore_ascii_case(b"HTTP/")) => Some(Spoken::Http),
         Some(_) => Some(Spoken::Unknown),
-        None if line.len() > MAX_HEAD => Some(Spoken::Http),
+        None if line.len() > LONGEST_LINE => Some(Spoken::Http),
         None => None,
     }
 }
@@ -147,7 +151,7 @@ mod tests {
             (b" GET / http/1.1\n", Some(Spoken::Http)),
             (b"AAAAAAAAAAAAAAAAAAAAAAAA", None),
             (b"AAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1\r", Some(Spoken::Http)),
-            (&[b'A'; MAX_HEAD + 1], Some(Spoken::Http)),
+            (&[b'A'; LONGEST_LINE + 1], Some(Spoken::Http)),
             (b"*1\r\n$4\r\nPING\r\n", Some(Spoken::Unknown)),
             (b"get \xff HTTP/1.1\r\n", Some(Spoken::Unknown)),
             (b"\x00\x00", Some(Spoken::Unknown)),
