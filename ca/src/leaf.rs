@@ -25,7 +25,7 @@ const MAX_COMMON_NAME: usize = 64;
 /// generation per new host and protect nothing: all of them would lie in the same memory.
 #[derive(Debug)]
 pub struct Mint {
-    root: Root,
+    root: Arc<Root>,
     key: SigningKey,
     rustls_key: Arc<dyn rustls::sign::SigningKey>,
 }
@@ -72,14 +72,15 @@ pub enum LeafError {
 
 impl Mint {
     /// Makes the shared key.
-    pub fn new(root: Root) -> Result<Self, LeafError> {
+    pub fn new(root: impl Into<Arc<Root>>) -> Result<Self, LeafError> {
+        let root = root.into();
         let key = SigningKey::generate().map_err(LeafError::Key)?;
         let rustls_key = key.for_rustls().map_err(LeafError::Handshake)?;
         Ok(Self { root, key, rustls_key })
     }
 
     /// The root that signs.
-    pub const fn root(&self) -> &Root {
+    pub fn root(&self) -> &Root {
         &self.root
     }
 

@@ -67,7 +67,7 @@ impl Leaves {
     }
 
     /// The root that signs them.
-    pub const fn root(&self) -> &Root {
+    pub fn root(&self) -> &Root {
         self.mint.root()
     }
 

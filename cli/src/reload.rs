@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broker::Broker;
 use config::{CaSettings, Checked, Settings};
@@ -25,11 +25,17 @@ use crate::validate;
 /// ended by then.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How soon a config that was refused is tried again as it is: what stood in its way may have passed, and a rule that
+/// takes something away must not wait for the next change.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
 /// A config as it was read, and the files that it came from.
 pub(crate) struct Loaded {
     file: PathBuf,
     pub(crate) settings: Settings,
     seen: Seen,
+    /// When what is on the disk was last refused, and why.
+    refused: Option<(Instant, String)>,
 }
 
 impl Loaded {
@@ -39,7 +45,7 @@ impl Loaded {
         let files = files_of(&checked);
         let settings = validate::usable(file, checked, printer)?;
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        Ok(Self { file, settings, seen: Seen::now(files) })
+        Ok(Self { file, settings, seen: Seen::now(files), refused: None })
     }
 }
 
@@ -68,7 +74,12 @@ pub(crate) async fn keep(mut loaded: Loaded, running: Running, mut hangups: Hang
         let look = loaded.seen.again();
         let settled = look == last_look;
         last_look = look.clone();
-        if asked || (look != loaded.seen && settled) {
+        if asked {
+            // Whoever asks is told again.
+            loaded.refused = None;
+        }
+        let is_due = loaded.refused.as_ref().is_some_and(|(at, _)| at.elapsed() >= TRY_AGAIN);
+        if asked || is_due || (look != loaded.seen && settled) {
             loaded = running.take_over(loaded).await;
             last_look = loaded.seen.clone();
         }
@@ -76,7 +87,7 @@ pub(crate) async fn keep(mut loaded: Loaded, running: Running, mut hangups: Hang
 }
 
 impl Running {
-    /// Reads the file again. If it cannot be used, what was in force stays so, and it is said once.
+    /// Reads the file again. If it cannot be used, what was in force stays so, and each reason is said once.
     async fn take_over(&self, before: Loaded) -> Loaded {
         let checked = validate::check(&before.file);
         // What is missing now may come, and what a broken file does not mention any more may be mentioned again.
@@ -88,13 +99,15 @@ impl Running {
                 if !waiting.is_empty() {
                     tracing::warn!(keys = waiting.join(", "), "these keys have changed and wait for a restart");
                 }
-                Loaded { settings, seen, ..before }
+                Loaded { settings, seen, refused: None, ..before }
             }
             Err(refused) => {
-                self.counts.refused();
                 let why = refused.in_words();
-                tracing::error!(file = %before.file.display(), why, "config refused; the one before stays in force");
-                Loaded { seen, ..before }
+                if before.refused.as_ref().is_none_or(|(_, said)| *said != why) || seen != before.seen {
+                    self.counts.refused();
+                    tracing::error!(file = %before.file.display(), why, "config refused; the one before stays in force");
+                }
+                Loaded { seen, refused: Some((Instant::now(), why)), ..before }
             }
         }
     }

@@ -43,7 +43,7 @@ pub struct AnothersCredential;
 pub struct DerivedCredentials {
     kept: Cache<String, Arc<Derived>>,
     /// What each caller has, oldest first. Credentials are obtained seldom, so this lock is no hot one.
-    by_caller: Mutex<HashMap<Option<Owner>, VecDeque<String>>>,
+    by_caller: Mutex<HashMap<Option<Owner>, VecDeque<(String, Timestamp)>>>,
 }
 
 impl Owner {
@@ -117,18 +117,21 @@ impl DerivedCredentials {
         }
         by_caller.retain(|_, ids| {
             // In the order in which they came, not in which they end: whoever waits behind one that lives ends by itself.
-            while ids.front().is_some_and(|id| self.find(id, now).is_none()) {
+            while let Some((id, until)) = ids.front()
+                && (now >= *until || !self.kept.contains_key(id))
+            {
+                self.kept.invalidate(id);
                 ids.pop_front();
             }
             !ids.is_empty()
         });
         let of_caller = by_caller.entry(derived.owner.clone()).or_default();
         if of_caller.len() >= MAX_PER_CALLER
-            && let Some(oldest) = of_caller.pop_front()
+            && let Some((oldest, _)) = of_caller.pop_front()
         {
             self.kept.invalidate(&oldest);
         }
-        of_caller.push_back(access_key_id.clone());
+        of_caller.push_back((access_key_id.clone(), derived.credential.expires()));
         self.kept.insert(access_key_id, Arc::new(derived));
         true
     }

@@ -76,13 +76,14 @@ impl<L: Lessor> Leases<L> {
     /// Whether the lessor takes evidence for good.
     pub async fn recognise(&self, evidence: &Arc<Evidence>) -> Result<(), Refusal> {
         let answer = tokio::time::timeout(LONGEST_FLIGHT, self.lessor.recognise(evidence.clone()));
-        answer.await.map_err(|_| Refusal::new(RefusalCode::BrokerUnavailable, "the broker did not answer in time"))?
+        answer.await.map_err(|_| late())?
     }
 
     /// Waits for the turn, looks again, and asks if there is still nothing.
     async fn ask_in_turn(&self, book: &Book, ask: Ask) -> Result<Arc<Lease>, Refusal> {
         let seen = book.flights();
-        let turn = book.turn.acquire().await;
+        // Whoever waits behind others for as long as one of them may take has waited long enough.
+        let turn = tokio::time::timeout(LONGEST_FLIGHT, book.turn.acquire()).await.map_err(|_| late())?;
         if book.flights() != seen {
             let context = Context { now: self.clock.now(), from: ask.from };
             if let Some(lease) = book.find(&ask.call, &context) {
@@ -105,8 +106,7 @@ impl<L: Lessor> Leases<L> {
 
     async fn fly(&self, ask: Ask) -> Result<Arc<Lease>, Refusal> {
         let flight = tokio::time::timeout(LONGEST_FLIGHT, self.lessor.lease(ask));
-        let late = |_| Refusal::new(RefusalCode::BrokerUnavailable, "the broker did not answer in time");
-        flight.await.map_err(late)?.map(Arc::new)
+        flight.await.map_err(|_| late())?.map(Arc::new)
     }
 
     /// Asks for the successor of `lease` in the background. A clear no takes the old one away; silence does not.
@@ -136,6 +136,10 @@ impl<L: Lessor> Leases<L> {
             book.refreshed(whole, clock.now());
         });
     }
+}
+
+fn late() -> Refusal {
+    Refusal::new(RefusalCode::BrokerUnavailable, "the broker did not answer in time")
 }
 
 /// Keeps a lease that was asked for when there had been `before` recalls. Whether there was another is asked after it

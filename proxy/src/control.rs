@@ -1,7 +1,7 @@
 //! Changing a running proxy: everything is made ready first, and then put into force by one swap.
 //!
 //! Requests that have begun end as they began. The next request of an open connection, and every new connection, meets the
-//! new settings; what was tunnelled stays tunnelled.
+//! new settings: who asks is asked again, and where to. What goes through untouched goes on as it began.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,7 +18,7 @@ use crate::places::egress::Egress;
 use crate::program::{Inherited, Offer, Programs, default_target};
 use crate::proxy::BindError;
 use crate::succession::{Succession, Turn};
-use crate::upstream::{Dialer, Outbound, Via};
+use crate::upstream::{Dialer, Era, Outbound, Via};
 use crate::wire::protocol::Protocol;
 
 /// Protocols that programs are offered (RFC 7301), unless their destination is found to speak HTTP/2.
@@ -56,6 +56,7 @@ impl Place {
         let tls = Outbound::new(&roots).map_err(BindError::Outbound)?;
         let via = ours.ways.via.as_ref().map(|via| Arc::new(Via::new(via, tls.http1().clone())));
         Ok(Dialer {
+            era: Era::default(),
             tls,
             own: self.address,
             egress: Arc::new(Egress::new(&ours.ways, &settings.endpoints)),
@@ -78,7 +79,7 @@ pub(crate) fn shared(settings: &ProxySettings) -> Result<Option<Arc<Shared>>, Bi
 }
 
 /// TLS towards programs, certified by `root`.
-pub(crate) fn inbound(root: Root, clock: &Clock) -> Result<ServerTls, BindError> {
+pub(crate) fn inbound(root: impl Into<Arc<Root>>, clock: &Clock) -> Result<ServerTls, BindError> {
     let mint = Mint::new(root).map_err(BindError::Mint)?;
     let clock = clock.clone();
     let leaves = Leaves::new(mint, Arc::new(move || clock.now()));
@@ -104,7 +105,7 @@ struct State {
 #[derive(Debug)]
 pub struct Change<L> {
     app: Arc<App<L>>,
-    settings: Settings,
+    state: State,
 }
 
 /// Where the app in force is kept, and that app.
@@ -120,17 +121,17 @@ impl<L> Control<L> {
     /// that start from now on: they tell of targets and roots to come.
     pub fn prepare(&self, settings: &Settings) -> Result<Change<L>, BindError> {
         let (_, app) = self.running()?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roots = self.state.lock().unwrap_or_else(PoisonError::into_inner).roots.clone();
         let given = (&settings.proxy.ca, &settings.endpoints);
-        let turn = state.roots.review(app.tls.root(), given, app.clock.now())?;
-        let next = self.next((&app, &state.roots), settings, turn)?;
-        Ok(Change { app: Arc::new(next), settings: settings.clone() })
+        let turn = roots.review(app.tls.root(), given, app.clock.now())?;
+        let next = self.next((&app, &roots), settings, turn)?;
+        Ok(Change { app: Arc::new(next), state: State { settings: settings.clone(), roots } })
     }
 
     /// Puts a change into force.
-    pub fn commit(&self, Change { app, settings }: Change<L>) -> Result<(), BindError> {
+    pub fn commit(&self, Change { app, state }: Change<L>) -> Result<(), BindError> {
         let (latest, _) = self.running()?;
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).settings = settings;
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         latest.store(app);
         Ok(())
     }
@@ -156,7 +157,7 @@ impl<L> Control<L> {
     fn next(&self, (app, roots): (&App<L>, &Succession), settings: &Settings, turn: Turn) -> Result<App<L>, BindError> {
         let tls = match turn {
             Turn::Stays | Turn::Announced => app.tls.clone(),
-            Turn::Replaced(root) => inbound(*root, &app.clock)?,
+            Turn::Replaced(root) => inbound(root, &app.clock)?,
         };
         let programs = self.place.programs(settings, &roots.trusted(tls.root().certificate()))?;
         let renewed = Renewed {

@@ -54,6 +54,8 @@ pub(crate) struct Conversation<L> {
     slot: Arc<Slot>,
     ledger: Arc<Ledger>,
     asked: Arc<AtomicU64>,
+    /// Whether it began under other settings than those that its requests meet now.
+    is_older: bool,
 }
 
 impl<L: Lessor> Conversation<L> {
@@ -63,7 +65,7 @@ impl<L: Lessor> Conversation<L> {
         (inside, slot): (Option<Aim>, Arc<Slot>),
         ledger: Arc<Ledger>,
     ) -> Self {
-        Self { app, client, inside, slot, ledger, asked: Arc::default() }
+        Self { app, client, inside, slot, ledger, asked: Arc::default(), is_older: false }
     }
 
     /// The conversation as it goes on under the settings in force.
@@ -71,7 +73,7 @@ impl<L: Lessor> Conversation<L> {
         let Some(app) = self.app.newer() else { return self.clone() };
         let Self { client, inside, slot, ledger, asked, .. } = &**self;
         let (client, inside, slot) = (client.clone(), inside.clone(), slot.clone());
-        Arc::new(Self { app, client, inside, slot, ledger: ledger.clone(), asked: asked.clone() })
+        Arc::new(Self { app, client, inside, slot, ledger: ledger.clone(), asked: asked.clone(), is_older: true })
     }
 
     /// Answers one request, whatever happens.
@@ -361,12 +363,25 @@ impl<L: Lessor> Conversation<L> {
         self.app.limiter.admit_peer(self.client.address)?;
         if let Some(aim) = &self.inside {
             aim.check_inside(head)?;
-            return Ok(Errand { aim: aim.clone(), client: self.client.clone() });
+            let errand = Errand { aim: aim.clone(), client: self.client.clone() };
+            return if self.is_older { self.again(errand).await } else { Ok(errand) };
         }
         let authorization = head.headers.get(PROXY_AUTHORIZATION).map(HeaderValue::as_bytes);
-        let client = shared::known(&self.app, &self.client, authorization).await?;
+        let mut client = self.client.clone();
+        if self.is_older {
+            client = shared::still_known(&self.app, client).await?;
+        }
+        let client = shared::known(&self.app, &client, authorization).await?;
         self.ledger.know();
         let aim = Aim::of_absolute(head, &self.app.endpoints)?;
+        self.app.egress.admit(&aim, &client).map_err(|barred| Refusal::from(&barred))?;
+        Ok(Errand { aim, client })
+    }
+
+    /// What was asked when the tunnel began, asked again of the settings that are in force now.
+    async fn again(&self, Errand { aim, client }: Errand) -> Result<Errand, Stop> {
+        let client = shared::still_known(&self.app, client).await?;
+        let aim = Aim::at(aim.destination, &self.app.endpoints);
         self.app.egress.admit(&aim, &client).map_err(|barred| Refusal::from(&barred))?;
         Ok(Errand { aim, client })
     }

@@ -1,5 +1,7 @@
 //! Which root certifies, which did before, and which will: programs trust all of them while one replaces another.
 
+use std::sync::Arc;
+
 use ca::{Host, Root};
 use config::{CaSettings, Endpoints};
 use jiff::{SignedDuration, Timestamp};
@@ -26,14 +28,14 @@ pub(crate) struct Trusted {
 }
 
 /// The roots of a proxy. The one in use is elsewhere, where it signs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Succession {
     /// Whether the one in use is ours, and not the operator's.
     ours: bool,
     /// Programs may still trust nothing else.
     before: Vec<Trusted>,
     /// Made, announced, and not in use yet.
-    coming: Option<Root>,
+    coming: Option<Arc<Root>>,
 }
 
 /// What is to be done about the root.
@@ -44,7 +46,7 @@ pub(crate) enum Turn {
     /// Another is announced, and the old one goes on.
     Announced,
     /// Another takes over.
-    Replaced(Box<Root>),
+    Replaced(Arc<Root>),
 }
 
 impl Trusted {
@@ -70,7 +72,7 @@ impl Succession {
             return Ok(Turn::Stays);
         }
         if self.coming.is_none() {
-            self.coming = Some(authority(settings, stand_ins(endpoints), now)?);
+            self.coming = Some(Arc::new(authority(settings, stand_ins(endpoints), now)?));
             return Ok(Turn::Announced);
         }
         if now < before_end(root, SWITCH_BEFORE) {
@@ -101,7 +103,7 @@ impl Succession {
         }
         self.coming = None;
         self.ours = matches!(settings, CaSettings::Ephemeral { .. });
-        Ok(self.replaced(root, next, now))
+        Ok(self.replaced(root, next.into(), now))
     }
 
     /// Forgets the one to come.
@@ -111,16 +113,17 @@ impl Succession {
 
     /// All that programs are to trust, the one in use first.
     pub(crate) fn trusted(&self, in_use: &CertificateDer<'static>) -> Vec<CertificateDer<'static>> {
-        let others = self.coming.iter().map(Root::certificate).chain(self.before.iter().map(|old| &old.certificate));
+        let others =
+            self.coming.iter().map(|root| root.certificate()).chain(self.before.iter().map(|old| &old.certificate));
         let others = others.filter(|other| *other != in_use);
         std::iter::once(in_use).chain(others).cloned().collect()
     }
 
-    fn replaced(&mut self, root: &Root, next: Root, now: Timestamp) -> Turn {
+    fn replaced(&mut self, root: &Root, next: Arc<Root>, now: Timestamp) -> Turn {
         self.before.retain(|old| old.until > now && old.certificate != *root.certificate());
         self.before.insert(0, Trusted::of(root));
         self.before.truncate(MAX_BEFORE);
-        Turn::Replaced(Box::new(next))
+        Turn::Replaced(next)
     }
 }
 

@@ -14,7 +14,7 @@ mod trunk;
 mod via;
 mod wire;
 
-pub(crate) use dial::{DialError, Dialer, Outbound};
+pub(crate) use dial::{DialError, Dialer, Era, Outbound};
 pub(crate) use hub::Hub;
 pub(crate) use lane::Lane;
 pub(crate) use line::Line;
@@ -160,8 +160,9 @@ impl Upstreams {
         Self { dialer, pool: Arc::default(), shutdown }
     }
 
-    /// The same connections, and another way to make new ones.
+    /// Another way to make connections. Those that were made before end with what is under way on them.
     pub(crate) fn through(&self, dialer: Dialer) -> Self {
+        let dialer = Dialer { era: self.dialer.era.next(), ..dialer };
         Self { dialer, pool: self.pool.clone(), shutdown: self.shutdown.clone() }
     }
 
@@ -184,13 +185,13 @@ impl Upstreams {
 
     /// What `origin` speaks, as far as that can be told without asking.
     pub(crate) fn speaks(&self, origin: &Destination) -> Option<Protocol> {
-        self.pool.hub(origin).speaks()
+        self.pool.hub(origin, self.dialer.era).speaks()
     }
 
     /// Asks `origin` whether it speaks HTTP/2, by dialling it: a slot for a program that does, or else speaks
     /// `otherwise`. The connection is kept for the first request, and so is a failure.
     pub(crate) async fn ask(&self, origin: &Destination, otherwise: Protocol) -> Arc<Slot> {
-        let found = match self.pool.hub(origin).way(&self.dialer, &self.shutdown).await {
+        let found = match self.pool.hub(origin, self.dialer.era).way(&self.dialer, &self.shutdown).await {
             Ok(Way::Place(_)) => return self.slot(Protocol::Http2),
             Ok(Way::Line(line)) => Ok(line),
             Err(error) => Err(error),
@@ -198,7 +199,7 @@ impl Upstreams {
         let slot = self.slot(otherwise);
         match found {
             Ok(line) => slot.put(line),
-            Err(error) => slot.put_early(Early::failed(origin.clone(), error)),
+            Err(error) => slot.put_early(Early::failed((origin.clone(), self.dialer.era), error)),
         }
         slot
     }
@@ -219,22 +220,22 @@ impl Upstreams {
 
     /// Begins to dial, if nothing is at hand.
     async fn begin(&self, slot: &Slot, origin: &Destination) -> Option<Early> {
-        if slot.has_early(origin) {
+        if slot.has_early(origin, self.dialer.era) {
             return None;
         }
-        let (dialer, wanted) = (self.dialer.clone(), origin.clone());
+        let (dialer, wanted, under) = (self.dialer.clone(), origin.clone(), (origin.clone(), self.dialer.era));
         if slot.protocol() == Protocol::Http2 {
-            let (hub, shutdown) = (self.pool.hub(origin), self.shutdown.clone());
+            let (hub, shutdown) = (self.pool.hub(origin, dialer.era), self.shutdown.clone());
             if hub.place().is_some() {
                 return None;
             }
-            return Some(Early::new(wanted, async move { hub.way(&dialer, &shutdown).await.map(Found::from) }));
+            return Some(Early::new(under, async move { hub.way(&dialer, &shutdown).await.map(Found::from) }));
         }
         if let Some(line) = self.kept(slot, origin).await {
             slot.put(line);
             return None;
         }
-        Some(Early::new(wanted.clone(), async move { dialer.line(&wanted).await.map(Found::Line) }))
+        Some(Early::new(under, async move { dialer.line(&wanted).await.map(Found::Line) }))
     }
 
     /// Sends `request` and waits for the head of its answer.
@@ -266,7 +267,7 @@ impl Upstreams {
             let kept = if is_repeated { None } else { self.kept(slot, origin).await };
             let kept = match kept {
                 Some(line) => Some(line).inspect(|_| self.pool.reused.add(1)),
-                None => self.counted(slot.early(origin).await)?.inspect(|_| self.pool.fresh.add(1)),
+                None => self.counted(slot.early(origin, self.dialer.era).await)?.inspect(|_| self.pool.fresh.add(1)),
             };
             let (line, is_fresh) = match kept {
                 Some(line) => (line, false),
@@ -301,7 +302,7 @@ impl Upstreams {
         origin: &Destination,
         slot: &Slot,
     ) -> Result<Answered, SendError> {
-        let hub = slot.hub(origin);
+        let hub = slot.hub(origin, self.dialer.era);
         let mut tries = 1..=TRIES;
         let mut broke = None;
         loop {
@@ -348,7 +349,7 @@ impl Upstreams {
             self.pool.reused.add(1);
             return Ok(Way::Place(place));
         }
-        if let Some(line) = self.counted(slot.early(origin).await)? {
+        if let Some(line) = self.counted(slot.early(origin, self.dialer.era).await)? {
             return Ok(Way::Line(line));
         }
         if hub.speaks() == Some(Protocol::Http1) {
@@ -366,7 +367,9 @@ impl Upstreams {
 
     /// A line that was used before and is still alive.
     async fn kept(&self, slot: &Slot, origin: &Destination) -> Option<Box<Line>> {
-        while let Some(mut line) = slot.take(origin).or_else(|| self.pool.take(origin)) {
+        while let Some(mut line) =
+            slot.take(origin, self.dialer.era).or_else(|| self.pool.take(origin, self.dialer.era))
+        {
             if poll_fn(|cx| Poll::Ready(line.is_alive(cx))).await {
                 return Some(line);
             }

@@ -122,6 +122,8 @@ struct Rotating {
     file: File,
     inode: u64,
     size: u64,
+    /// Whether its last line may be half a one: the disk was full.
+    is_torn: bool,
 }
 
 impl Rotating {
@@ -129,7 +131,7 @@ impl Rotating {
         // Who may read it sees who calls what.
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&settings.path)?;
         let found = file.metadata()?;
-        Ok(Self { settings, file, inode: found.ino(), size: found.len() })
+        Ok(Self { settings, file, inode: found.ino(), size: found.len(), is_torn: false })
     }
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
@@ -137,9 +139,16 @@ impl Rotating {
             *self = Self::open(self.settings.clone())?;
         }
         if self.size > 0 && self.size + text.len() as u64 > self.settings.rotate_at_bytes {
-            self.put_aside()?;
+            self.put_aside().unwrap_or_else(|error| {
+                tracing::warn!(%error, file = %self.settings.path.display(), "the access log cannot be put aside; it grows");
+            });
         }
+        if self.is_torn {
+            self.file.write_all(b"\n")?;
+        }
+        self.is_torn = true;
         self.file.write_all(text)?;
+        self.is_torn = false;
         self.size += text.len() as u64;
         Ok(())
     }

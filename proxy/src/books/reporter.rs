@@ -150,12 +150,12 @@ impl Filed {
     /// Gives up on what is left, and says how much that is.
     pub(crate) fn give_up(&mut self) {
         self.queue.close();
-        let mut left = self.batch.len() as u64;
-        while self.queue.try_recv().is_ok() {
-            left += 1;
+        while let Ok(record) = self.queue.try_recv() {
+            self.batch.push(record);
         }
+        let left: u64 = self.batch.drain(..).chain(self.floods.rest()).map(|record| record.times).sum();
+        self.metrics.records_queued.set(0);
         if left > 0 {
-            self.metrics.records_queued.take_away(left);
             self.metrics.records_dropped.add(left);
             tracing::error!(left, "access records are lost: the lessor did not take them before the end");
         }

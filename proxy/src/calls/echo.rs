@@ -2,14 +2,17 @@
 //!
 //! Where AWS refuses a signature or a token it says what it saw, and S3's redirects repeat the query. The program gets
 //! its own back: of the lease's credential it sees nothing. A refused signature is diagnosed on the way.
+//!
+//! The secret key never travels, so nothing repeats it. What code behind a cloud's API says of the token that the cloud has
+//! told it is not looked for in what succeeds: it could say that in any other spelling.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use access::{AwsCredential, RequestId};
 use cloud::aws::mask::mask;
 use cloud::aws::mismatch::{CanonicalRequest, Mismatch, diagnose};
-use http::header::{CONTENT_ENCODING, HeaderValue, LOCATION};
-use http::{StatusCode, Uri};
+use http::Uri;
+use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::answers::trouble::{self, Stop};
@@ -42,7 +45,8 @@ pub(crate) struct Stead<'a> {
 }
 
 impl Echo {
-    /// Takes back what `answered` repeats. Only refusals and redirects are looked at; all else streams.
+    /// Takes back what `answered` repeats. Of the bodies only those of refusals and redirects are looked at; all else
+    /// streams.
     pub(crate) async fn take_back(
         &self,
         answered: &mut Answered,
@@ -53,7 +57,8 @@ impl Echo {
         if status.is_redirection() {
             self.redirect(answered);
         }
-        if !matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN) && !status.is_redirection() {
+        stead.mask_head(answered.response.headers_mut());
+        if !status.is_client_error() && !status.is_server_error() && !status.is_redirection() {
             return Ok(());
         }
         let is_plain = !answered.response.headers().contains_key(CONTENT_ENCODING);
@@ -76,6 +81,20 @@ impl Echo {
         let Some(own) = own.filter(|own| own.parse::<Uri>().is_ok()) else { return };
         if let Ok(own) = HeaderValue::from_str(&own) {
             answered.response.headers_mut().insert(LOCATION, own);
+        }
+    }
+}
+
+impl Stead<'_> {
+    /// A token is longer than all but very few values, so this costs a comparison of lengths for each.
+    fn mask_head(self, headers: &mut HeaderMap) {
+        let shortest = self.credential.session_token.expose().len();
+        for value in headers.values_mut().filter(|value| value.len() >= shortest) {
+            let mut bytes = value.as_bytes().to_vec();
+            mask(&mut bytes, self.credential, self.placeholder);
+            if let Ok(masked) = HeaderValue::from_bytes(&bytes) {
+                *value = masked;
+            }
         }
     }
 }

@@ -54,8 +54,17 @@ pub(crate) struct Shared {
 /// An app that the config knows, and the token that it is known by elsewhere.
 #[derive(Debug)]
 pub(crate) struct KnownApp {
+    pub(crate) name: Box<str>,
     pub(crate) token: TokenFile,
     credential: Option<[u8; 32]>,
+    certificate: Option<Box<str>>,
+}
+
+impl KnownApp {
+    /// Whether it proves itself as `other` does.
+    fn proves_itself_as(&self, other: &Self) -> bool {
+        self.credential == other.credential && self.certificate == other.certificate
+    }
 }
 
 /// What a program has said of itself.
@@ -88,7 +97,12 @@ impl AppCredential {
 impl Shared {
     pub(crate) fn new(settings: &config::Shared, tls: Option<Arc<ServerConfig>>) -> Self {
         let apps = settings.apps.iter().map(|app| {
-            let known = KnownApp { token: TokenFile::new(app.token_file.clone()), credential: app.credential_hash };
+            let known = KnownApp {
+                name: app.name.as_str().into(),
+                token: TokenFile::new(app.token_file.clone()),
+                credential: app.credential_hash,
+                certificate: app.certificate.as_deref().map(Into::into),
+            };
             (app, Arc::new(known))
         });
         let apps: Vec<_> = apps.collect();
@@ -186,6 +200,25 @@ pub(crate) async fn known<L: Lessor>(
         }
     };
     Ok(client.clone().having_shown(shown))
+}
+
+/// Who `client` is under settings that came after it had shown who it is: an app that is gone, or that proves itself in
+/// another way now, is nobody.
+pub(crate) async fn still_known<L: Lessor>(app: &App<L>, client: Client) -> Result<Client, Refusal> {
+    let shared = || app.shared.as_ref().ok_or_else(|| challenge("this proxy is shared no more"));
+    let shown = match &client.shown {
+        Shown::Beside | Shown::Nothing => return Ok(client),
+        Shown::App(before) => {
+            let known = shared()?.by_name.get(&before.name).filter(|known| known.proves_itself_as(before));
+            Shown::App(known.ok_or_else(|| challenge("no app has this name and credential any more"))?.clone())
+        }
+        Shown::Token(_) if !shared()?.takes_tokens => return Err(challenge("this proxy takes no tokens any more")),
+        Shown::Token(evidence) => {
+            app.leases.recognise(evidence).await?;
+            Shown::Token(evidence.clone())
+        }
+    };
+    Ok(client.having_shown(shown))
 }
 
 fn challenge(message: &str) -> Refusal {

@@ -52,7 +52,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     L: Lessor,
 {
-    let mut protocols = way.0.as_ref().map(|aim| way.1.hub(&aim.origin).protocols());
+    let mut protocols = way.0.as_ref().map(|aim| way.1.hub(&aim.origin, app.upstreams.dialer().era).protocols());
     let mut builder = Builder::new();
     if protocols.take_if(|protocols| *protocols.borrow()).is_some() {
         builder.enable_connect_protocol();

@@ -68,6 +68,11 @@ impl Egress {
         let Destination { host, port, .. } = &aim.destination;
         let barred = || Barred::Rule(aim.destination.clone());
         let Ok(address) = host.parse::<IpAddr>() else {
+            let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+            // The one name that may stand for loopback, and does so for those who reach it without us.
+            if aim.kind == Kind::Elsewhere && is_localhost(host) && !client.is_near && !self.allowed.contain(here) {
+                return Err(Barred::Special(aim.destination.clone(), here, Special::Loopback));
+            }
             let has_a_chance = self.rules.otherwise == Otherwise::Tunnel
                 || self.rules.allow.have_networks(*port)
                 || self.allows_name(host, *port);
@@ -250,6 +255,9 @@ mod tests {
         }
         for place in ["127.0.0.1:80", "[::1]:80", "[::ffff:127.0.0.1]:80", "127.9.9.9:80", "0.0.0.0:80", "[::]:80"] {
             assert!(!admitted(&stage, place, &FAR), "{place}");
+        }
+        for place in ["localhost:80", "LocalHost:80", "app.localhost:80"] {
+            assert!(admitted(&stage, place, &NEAR) && !admitted(&stage, place, &FAR), "{place}");
         }
     }
 

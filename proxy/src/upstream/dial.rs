@@ -35,9 +35,22 @@ const MAX_ADDRESSES: usize = 8;
 /// TLS sessions remembered for resumption, one or two per host.
 const SESSIONS: usize = 256;
 
+/// Which settings a connection was made under. One that was made under others may have gone where these do not let it, or
+/// lead through another proxy: it takes no more requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Era(u64);
+
+impl Era {
+    /// The one that follows.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// Opens connections.
 #[derive(Clone)]
 pub(crate) struct Dialer {
+    pub(crate) era: Era,
     pub(crate) tls: Outbound,
     /// Ourselves: a request to the sidecar through the sidecar would go round for ever.
     pub(crate) own: SocketAddr,
@@ -119,7 +132,7 @@ impl Dialer {
     /// A connection that speaks HTTP/1.1.
     pub(crate) async fn line(&self, origin: &Destination) -> Result<Box<Line>, DialError> {
         let (wire, _) = self.in_time(origin, self.wire(origin, Protocol::Http1)).await?;
-        Line::new(origin.clone(), wire).await.map_err(|error| DialError::Http(origin.clone(), error))
+        Line::new((origin.clone(), self.era), wire).await.map_err(|error| DialError::Http(origin.clone(), error))
     }
 
     /// A connection that speaks what the destination chooses. Without TLS nobody can choose: the program speaks HTTP/2
@@ -128,7 +141,7 @@ impl Dialer {
         match self.in_time(origin, self.wire(origin, Protocol::Http2)).await? {
             (wire, Protocol::Http2) => Ok(Dialled::Http2(wire)),
             (wire, Protocol::Http1) => {
-                let line = Line::new(origin.clone(), wire).await;
+                let line = Line::new((origin.clone(), self.era), wire).await;
                 line.map(Dialled::Line).map_err(|error| DialError::Http(origin.clone(), error))
             }
         }
@@ -313,6 +326,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let dialer = |own: &str, port: u16| Dialer {
+            era: Era::default(),
             tls: Outbound::new(&Bundle::default()).unwrap(),
             own: SocketAddr::new(own.parse().unwrap(), port),
             egress: Arc::default(),

@@ -7,7 +7,7 @@ use serve::Shutdown;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::dial::{DialError, Dialer, Dialled};
+use super::dial::{DialError, Dialer, Dialled, Era};
 use super::line::Line;
 use super::trunk::{Place, Trunk};
 use crate::places::destination::Destination;
@@ -23,6 +23,7 @@ const BELIEVED: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(crate) struct Hub {
     origin: Destination,
+    era: Era,
     known: Mutex<Known>,
     /// One dials, the others wait and find what it brings.
     dialling: Semaphore,
@@ -46,13 +47,13 @@ pub(crate) enum Way {
 }
 
 impl Hub {
-    pub(crate) fn new(origin: Destination) -> Self {
-        Self { origin, known: Mutex::default(), dialling: Semaphore::new(1), protocols: watch::Sender::new(false) }
+    pub(crate) fn new(origin: Destination, era: Era) -> Self {
+        Self { origin, era, known: Mutex::default(), dialling: Semaphore::new(1), protocols: watch::Sender::new(false) }
     }
 
-    /// Where it leads.
-    pub(crate) const fn origin(&self) -> &Destination {
-        &self.origin
+    /// Whether it leads to `origin`, by connections as they are made now.
+    pub(crate) fn serves(&self, origin: &Destination, era: Era) -> bool {
+        self.era == era && self.origin == *origin
     }
 
     /// What the destination speaks, if it was asked lately.

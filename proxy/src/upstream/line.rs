@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use http::Request;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, WWW_AUTHENTICATE};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::again::{Again, Spare, is_end};
+use super::dial::Era;
 use super::wire::{Heard, Wire};
 use super::{Answered, Carrier};
 use crate::places::destination::Destination;
@@ -30,12 +32,14 @@ const MAX_BUFFER: usize = 128 * 1024;
 #[derive(Debug)]
 pub(crate) struct Line {
     origin: Destination,
+    era: Era,
     sender: SendRequest<RequestBody>,
     connection: Connection<TokioIo<Wire>, RequestBody>,
     is_closed: bool,
     /// It has brought an answer before.
     has_served: bool,
     heard: Heard,
+    is_bound: bool,
     idle_since: Instant,
 }
 
@@ -48,7 +52,7 @@ pub(crate) struct Failed {
 
 impl Line {
     /// Speaks HTTP/1.1 on `wire`.
-    pub(crate) async fn new(origin: Destination, wire: Wire) -> Result<Box<Self>, hyper::Error> {
+    pub(crate) async fn new((origin, era): (Destination, Era), wire: Wire) -> Result<Box<Self>, hyper::Error> {
         let heard = wire.heard();
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
@@ -56,13 +60,32 @@ impl Line {
             .max_buf_size(MAX_BUFFER)
             .handshake(TokioIo::new(wire))
             .await?;
-        let (is_closed, has_served, idle_since) = (false, false, Instant::now());
-        Ok(Box::new(Self { origin, sender, connection, is_closed, has_served, heard, idle_since }))
+        Ok(Box::new(Self {
+            origin,
+            era,
+            sender,
+            connection,
+            is_closed: false,
+            has_served: false,
+            heard,
+            is_bound: false,
+            idle_since: Instant::now(),
+        }))
     }
 
     /// Where it leads.
     pub(crate) const fn origin(&self) -> &Destination {
         &self.origin
+    }
+
+    /// Whether it leads to `origin`, and was made as connections are made now.
+    pub(crate) fn serves(&self, origin: &Destination, era: Era) -> bool {
+        self.era == era && self.origin == *origin
+    }
+
+    /// Whether the destination knows by the connection who asks.
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.is_bound
     }
 
     /// Since when nothing is under way on it.
@@ -113,6 +136,7 @@ impl Line {
     pub(crate) async fn send(mut self: Box<Self>, request: Request<RequestBody>) -> Result<Answered, Failed> {
         let spare = self.has_served.then(|| Spare::of_idempotent(&request)).flatten();
         self.heard.nothing_yet();
+        self.is_bound |= binds(request.headers(), &AUTHORIZATION);
         let answer = self.sender.try_send_request(request);
         let mut answer = pin!(answer);
         let (connection, is_closed) = (&mut self.connection, &mut self.is_closed);
@@ -125,6 +149,7 @@ impl Line {
         match answer.await {
             Ok(response) => {
                 self.has_served = true;
+                self.is_bound |= binds(response.headers(), &WWW_AUTHENTICATE);
                 Ok(Answered { response: response.map(Arriving::Http1), carrier: Carrier::Line(self) })
             }
             Err(mut failed) => {
@@ -144,6 +169,16 @@ impl Line {
 /// Whether the connection was closed before the answer.
 fn has_ended(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.source().and_then(|cause| cause.downcast_ref()).is_some_and(is_end)
+}
+
+/// Whether a header logs the connection in, and not only the request: what came on it after that would come from whoever
+/// did (RFC 4559 §6; MS-NTHT §1.3).
+fn binds(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let logs_in = |challenge: &[u8]| {
+        let scheme = challenge.trim_ascii_start().split(|byte| *byte == b' ').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    };
+    headers.get_all(name).iter().any(|value| value.as_bytes().split(|byte| *byte == b',').any(logs_in))
 }
 
 /// Polls `future` once, to see whether it is done.

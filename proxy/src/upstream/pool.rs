@@ -8,6 +8,7 @@ use serve::Shutdown;
 use serve::metrics::Counter;
 use tokio::time::Instant;
 
+use super::dial::Era;
 use super::hub::Hub;
 use super::line::Line;
 use super::slot::Slot;
@@ -55,18 +56,24 @@ struct Idle {
 }
 
 impl Pool {
-    /// The line to `origin` that was used last.
-    pub(crate) fn take(&self, origin: &Destination) -> Option<Box<Line>> {
+    /// The line to `origin` that was used last. Those of another era are closed.
+    pub(crate) fn take(&self, origin: &Destination, era: Era) -> Option<Box<Line>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = idle.lines.get_mut(origin)?.pop()?;
-        idle.count -= 1;
-        Some(line)
+        let Idle { lines, count } = &mut *idle;
+        let same = lines.get_mut(origin)?;
+        loop {
+            let line = same.pop()?;
+            *count -= 1;
+            if line.serves(origin, era) {
+                return Some(line);
+            }
+        }
     }
 
-    /// Keeps a line, unless there are enough.
+    /// Keeps a line, unless there are enough. One that somebody has logged in on is nobody else's.
     pub(crate) fn put(&self, line: Box<Line>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.count >= MAX_IDLE {
+        if line.is_bound() || idle.count >= MAX_IDLE {
             return;
         }
         let same = idle.lines.entry(line.origin().clone()).or_default();
@@ -81,16 +88,18 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).count
     }
 
-    /// What is known of `origin`.
-    pub(crate) fn hub(&self, origin: &Destination) -> Arc<Hub> {
+    /// What is known of `origin`, as it is reached now.
+    pub(crate) fn hub(&self, origin: &Destination, era: Era) -> Arc<Hub> {
         let mut hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hub) = hubs.get(origin) {
+        if let Some(hub) = hubs.get(origin).filter(|hub| hub.serves(origin, era)) {
             return hub.clone();
         }
         if hubs.len() >= MAX_HUBS {
             hubs.retain(|_, hub| Arc::strong_count(hub) > 1);
         }
-        hubs.entry(origin.clone()).or_insert_with(|| Arc::new(Hub::new(origin.clone()))).clone()
+        let hub = Arc::new(Hub::new(origin.clone(), era));
+        hubs.insert(origin.clone(), hub.clone());
+        hub
     }
 
     /// Looks after a program's slot, too: a line that rests there comes back here.

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
 
-use super::dial::DialError;
+use super::dial::{DialError, Era};
 use super::hub::{Hub, Way};
 use super::line::{Line, poll_once};
 use super::pool::Pool;
@@ -41,6 +41,7 @@ type Dialling = Pin<Box<dyn Future<Output = Result<Found, DialError>> + Send>>;
 /// A line that is dialled before the first request needs it.
 pub(crate) struct Early {
     origin: Destination,
+    era: Era,
     state: EarlyState,
 }
 
@@ -51,15 +52,19 @@ enum EarlyState {
 
 impl Early {
     pub(crate) fn new(
-        origin: Destination,
+        (origin, era): (Destination, Era),
         dialling: impl Future<Output = Result<Found, DialError>> + Send + 'static,
     ) -> Self {
-        Self { origin, state: EarlyState::Dialling(Box::pin(dialling)) }
+        Self { origin, era, state: EarlyState::Dialling(Box::pin(dialling)) }
     }
 
     /// One that came to nothing.
-    pub(crate) const fn failed(origin: Destination, error: DialError) -> Self {
-        Self { origin, state: EarlyState::Done(Err(error)) }
+    pub(crate) fn failed((origin, era): (Destination, Era), error: DialError) -> Self {
+        Self { origin, era, state: EarlyState::Done(Err(error)) }
+    }
+
+    fn serves(&self, origin: &Destination, era: Era) -> bool {
+        self.era == era && self.origin == *origin
     }
 
     /// Moves on, if it is not there yet.
@@ -105,18 +110,18 @@ impl Slot {
     }
 
     /// The connections to `origin` that carry many requests.
-    pub(crate) fn hub(&self, origin: &Destination) -> Arc<Hub> {
+    pub(crate) fn hub(&self, origin: &Destination, era: Era) -> Arc<Hub> {
         let mut held = self.held();
         match &held.hub {
-            Some(hub) if hub.origin() == origin => hub.clone(),
-            Some(_) | None => held.hub.insert(self.pool.hub(origin)).clone(),
+            Some(hub) if hub.serves(origin, era) => hub.clone(),
+            Some(_) | None => held.hub.insert(self.pool.hub(origin, era)).clone(),
         }
     }
 
     /// The line that is here, if it leads to `origin`; one that leads elsewhere goes back to the pool.
-    pub(crate) fn take(&self, origin: &Destination) -> Option<Box<Line>> {
+    pub(crate) fn take(&self, origin: &Destination, era: Era) -> Option<Box<Line>> {
         let line = self.held().line.take()?;
-        if line.origin() == origin {
+        if line.serves(origin, era) {
             return Some(line);
         }
         self.pool.put(line);
@@ -137,13 +142,13 @@ impl Slot {
     }
 
     /// Whether dialling `origin` has begun.
-    pub(crate) fn has_early(&self, origin: &Destination) -> bool {
-        self.held().early.as_ref().is_some_and(|early| early.origin == *origin)
+    pub(crate) fn has_early(&self, origin: &Destination, era: Era) -> bool {
+        self.held().early.as_ref().is_some_and(|early| early.serves(origin, era))
     }
 
     /// The line that was dialled early, if one was and leads to `origin`.
-    pub(crate) async fn early(&self, origin: &Destination) -> Result<Option<Box<Line>>, DialError> {
-        let early = self.held().early.take_if(|early| early.origin == *origin);
+    pub(crate) async fn early(&self, origin: &Destination, era: Era) -> Result<Option<Box<Line>>, DialError> {
+        let early = self.held().early.take_if(|early| early.serves(origin, era));
         match early {
             Some(early) => match early.found().await? {
                 Found::Line(line) => Ok(Some(line)),
@@ -155,7 +160,8 @@ impl Slot {
 
     /// Gives the line back to the pool if `rests` says so.
     pub(crate) fn give_back(&self, rests: impl FnOnce(&Line) -> bool) {
-        let line = self.held().line.take_if(|line| rests(line));
+        // One that the program has logged in on stays until the program goes.
+        let line = self.held().line.take_if(|line| !line.is_bound() && rests(line));
         if let Some(line) = line {
             self.pool.put(line);
         }
@@ -168,6 +174,6 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.give_back(|_| true);
+        self.give_back(|_| true); // and one that is bound is closed
     }
 }

@@ -6,10 +6,11 @@ use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::payload::Payload;
 use cloud::aws::verify::{Check, check};
 use http::Request;
+use tokio::io::AsyncWriteExt;
 
-use crate::destination::Mirror;
-use crate::program::{S3, Signed, ask, connect, exchange, tls};
-use crate::stage::{REAL_KEY, REAL_SECRET, Stage, noon};
+use crate::destination::{Mirror, Scripted};
+use crate::program::{S3, Signed, ask, connect, exchange, head, tls};
+use crate::stage::{REAL_KEY, REAL_SECRET, REAL_TOKEN, Stage, noon};
 
 /// Whether the head that the destination saw carries the real credential's signature, and nothing of the placeholder's.
 fn is_countersigned(seen: &str, stage: &Stage) -> bool {
@@ -94,8 +95,8 @@ async fn head_request_keeps_the_length_of_what_it_does_not_get() {
     let stage = Stage::new(mirror.address).await;
     let mut io = tls(&stage, &format!("{S3}:443"), S3).await.unwrap();
     let signed = Signed { method: "HEAD", ..Signed::get(&stage, "/x") };
-    tokio::io::AsyncWriteExt::write_all(&mut io, signed.head().as_bytes()).await.unwrap();
-    let head = crate::program::head(&mut io).await;
+    io.write_all(signed.head().as_bytes()).await.unwrap();
+    let head = head(&mut io).await;
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-length: "), "{head}");
     let next = exchange(&mut io, &Signed::get(&stage, "/x").head()).await;
     assert_eq!(next.status, 200, "the connection goes on behind it");
@@ -144,4 +145,28 @@ async fn form_that_hides_its_action_between_chunks_is_refused() {
     let answer = ask(&stage, &request.absolute_head()).await;
     assert_eq!((answer.status, answer.header("x-countersign-refusal")), (400, Some("not-supported")), "{answer:?}");
     assert_eq!(mirror.connections(), 0);
+}
+
+#[tokio::test]
+async fn token_that_an_answer_repeats_is_masked_whatever_the_refusal() {
+    for status in ["401 Unauthorized", "404 Not Found", "500 Internal Server Error"] {
+        let mut destination = Scripted::new().await;
+        let stage = Stage::new(destination.address).await;
+        let request = Signed::get(&stage, "/x").absolute_head();
+        let asking = ask(&stage, &request);
+        let answering = async {
+            let mut io = destination.connection().await;
+            let seen = head(&mut io).await;
+            assert!(seen.contains(REAL_TOKEN), "{seen}");
+            let body = format!("you sent {REAL_TOKEN}");
+            let answer =
+                format!("HTTP/1.1 {status}\r\nx-seen: {REAL_TOKEN}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            io.write_all(answer.as_bytes()).await.unwrap();
+            io
+        };
+        let (answer, _io) = tokio::join!(asking, answering);
+        let masked = "*".repeat(REAL_TOKEN.len());
+        assert_eq!(answer.header("x-seen"), Some(&*masked), "{answer:?}");
+        assert_eq!(answer.body, format!("you sent {masked}"), "{status}");
+    }
 }

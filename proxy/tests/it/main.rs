@@ -5,6 +5,7 @@
 mod bodies;
 mod calls;
 mod chain;
+mod changing;
 mod destination;
 mod egress;
 mod events;

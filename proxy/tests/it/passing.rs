@@ -4,7 +4,7 @@ use access::Outcome;
 use tokio::io::AsyncWriteExt;
 
 use crate::destination::{Mirror, Scripted};
-use crate::program::{S3, Signed, ask, head};
+use crate::program::{S3, Signed, ask, dial, exchange, head};
 use crate::stage::Stage;
 
 #[tokio::test]
@@ -24,6 +24,27 @@ async fn unsigned_call_to_a_cloud_goes_on_as_it_is_and_is_recorded() {
     assert!(matches!(record.outcome, Outcome::Passed { status: 200 }));
     assert_eq!(record.call.unwrap().service, "sts");
     assert!(stage.lessor.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn connection_that_a_program_has_logged_in_on_serves_nobody_else() {
+    for (authorization, connections) in [("Basic YTpi", 1), ("NTLM TlRMTVNTUAAB", 2), ("negotiate YII=", 2)] {
+        let mirror = Mirror::new().await;
+        let stage = Stage::new(mirror.address).await;
+        let there = mirror.address.to_string();
+        let get = format!("GET http://{there}/ HTTP/1.1\r\nHost: {there}\r\n");
+        let mut alice = dial(&stage).await;
+        for _ in 0..2 {
+            exchange(&mut alice, &format!("{get}Authorization: {authorization}\r\n\r\n")).await;
+        }
+        assert_eq!(mirror.connections(), 1, "the program itself goes on with it");
+        drop(alice);
+        while stage.metrics.connections.value() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(ask(&stage, &format!("{get}\r\n")).await.status, 200);
+        assert_eq!(mirror.connections(), connections, "{authorization}");
+    }
 }
 
 #[tokio::test]

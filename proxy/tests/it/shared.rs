@@ -19,14 +19,14 @@ use crate::destination::Mirror;
 use crate::program::{Answer, S3, Signed, answer, exchange, head, over_tls};
 use crate::stage::{Stage, Wish, ways};
 
-struct Shop {
-    stage: Stage,
+pub(crate) struct Shop {
+    pub(crate) stage: Stage,
     mirror: Mirror,
     credential: AppCredential,
     _directory: tempfile::TempDir,
 }
 
-async fn shop() -> Shop {
+pub(crate) async fn shop() -> Shop {
     shop_with("tokens: true").await
 }
 
@@ -55,6 +55,14 @@ impl Shop {
 
     async fn ask(&self, request: &str) -> Answer {
         exchange(&mut self.dial().await, request).await
+    }
+
+    /// TLS to S3, in a tunnel that the app has opened.
+    pub(crate) async fn tunnel_to_cloud(&self) -> TlsStream<TcpStream> {
+        let mut tunnel = self.dial().await;
+        let opened = exchange(&mut tunnel, &connect(&format!("{S3}:443"), &self.basic())).await;
+        assert_eq!(opened.status, 200, "{opened:?}");
+        over_tls(&self.stage, tunnel, S3).await.unwrap()
     }
 
     fn basic(&self) -> String {

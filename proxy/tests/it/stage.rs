@@ -14,7 +14,7 @@ use access::{
 use config::{BrokerSettings, CaSettings, Endpoints, Limits, ProxySettings, Settings, Surroundings, Ways};
 use jiff::{SignedDuration, Timestamp};
 use lease::{Ask, Leases, Lessor, ReportError};
-use proxy::{Metrics, Parts, Proxy, Vitals};
+use proxy::{Control, Metrics, Parts, Proxy, Vitals};
 use serve::metrics::{Counted, Page};
 use serve::{Drained, Shutdown};
 use tempfile::TempDir;
@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 /// The key that AWS would know.
 pub(crate) const REAL_KEY: &str = "ASIAREALREALREALREAL";
 pub(crate) const REAL_SECRET: &str = "really-secret";
+pub(crate) const REAL_TOKEN: &str = "real-token";
 
 /// Now, for everyone.
 pub(crate) fn noon() -> Timestamp {
@@ -38,6 +39,8 @@ pub(crate) struct Stage {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) shutdown: Shutdown,
     pub(crate) running: JoinHandle<Drained>,
+    pub(crate) settings: Settings,
+    control: Arc<Control<StubLessor>>,
     pub(crate) token: PathBuf,
     pub(crate) directory: TempDir,
 }
@@ -93,10 +96,31 @@ impl Stage {
         };
         let proxy = Proxy::bind(&settings, parts).await.unwrap();
         let (address, metrics, vitals) = (proxy.local_addr(), proxy.metrics(), proxy.vitals());
-        let shared = proxy.shared_addr();
+        let (shared, control) = (proxy.shared_addr(), proxy.control());
         let environment = proxy.environment().to_vec();
         let running = tokio::spawn(proxy.run());
-        Self { proxy: address, shared, lessor, metrics, vitals, environment, shutdown, running, token, directory }
+        Self {
+            proxy: address,
+            shared,
+            lessor,
+            metrics,
+            vitals,
+            environment,
+            shutdown,
+            running,
+            settings,
+            control,
+            token,
+            directory,
+        }
+    }
+
+    /// Puts changed settings into force.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        let ready = self.control.prepare(&settings).unwrap();
+        self.control.commit(ready).unwrap();
     }
 
     /// The default target's placeholder, as programs get it.
@@ -256,7 +280,7 @@ fn lease(target: &TargetName, call: &Call) -> Lease {
     let credential = AwsCredential {
         access_key_id: REAL_KEY.into(),
         secret_access_key: Secret::new(REAL_SECRET.into()),
-        session_token: Secret::new("real-token".into()),
+        session_token: Secret::new(REAL_TOKEN.into()),
         expires: noon() + SignedDuration::from_hours(1),
     };
     Lease::new(LeaseId::new(uuid::Uuid::from_u128(7)), permit, Credential::Aws(credential), noon())
