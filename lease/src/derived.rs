@@ -38,12 +38,15 @@ pub struct Owner(String, String);
 #[error("these temporary credentials were given to another caller")]
 pub struct AnothersCredential;
 
+/// The access key ids of placeholders that a caller has, and their ends.
+type Kept = VecDeque<(String, Timestamp)>;
+
 /// All of them, under the access key ids of the placeholders that stand for them.
 #[derive(Debug)]
 pub struct DerivedCredentials {
     kept: Cache<String, Arc<Derived>>,
     /// What each caller has, oldest first. Credentials are obtained seldom, so this lock is no hot one.
-    by_caller: Mutex<HashMap<Option<Owner>, VecDeque<(String, Timestamp)>>>,
+    by_caller: Mutex<HashMap<Option<Owner>, Kept>>,
 }
 
 impl Owner {
