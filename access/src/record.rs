@@ -19,6 +19,12 @@ pub struct Record {
     pub from: Option<IpAddr>,
     /// The caller's subject, once known.
     pub caller: Option<String>,
+    /// The app that it came from, where several share the proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Where it was to go, as the program wrote it, of what is no call: `db.acme.dev:5432`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
     /// The target that its placeholder stands for, once known.
     pub target: Option<TargetName>,
     /// The role that it was countersigned as.
@@ -49,6 +55,13 @@ pub struct Record {
     pub times: u64,
 }
 
+impl Record {
+    /// Whether nobody knows whom it came from.
+    pub const fn is_a_strangers(&self) -> bool {
+        self.caller.is_none() && self.app.is_none()
+    }
+}
+
 const fn once() -> u64 {
     1
 }
@@ -72,6 +85,8 @@ pub enum Outcome {
         /// The destination's HTTP status.
         status: u16,
     },
+    /// Bytes went through both ways, untouched, until both sides had ended.
+    Tunnelled,
     /// It was refused.
     Refused {
         /// Why, by kind.

@@ -41,6 +41,8 @@ fn record(number: u64) -> Record {
         took: SignedDuration::from_micros(1500),
         upstream: Some(SignedDuration::from_micros(1200)),
         times: 1,
+        app: None,
+        destination: None,
     }
 }
 

@@ -108,8 +108,8 @@ impl Lessor for Free {
         Ok(Lease::new(LeaseId::new(uuid::Uuid::nil()), permit, credential, now()))
     }
 
-    async fn recognise(&self, _: Arc<Evidence>) -> Result<(), Refusal> {
-        Ok(())
+    async fn recognise(&self, _: Arc<Evidence>) -> Result<String, Refusal> {
+        Ok(String::new())
     }
 
     async fn report(&self, _: &[Record]) -> Result<(), ReportError> {

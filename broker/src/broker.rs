@@ -287,8 +287,9 @@ impl Lessor for Broker {
         Err(unwritten(&error))
     }
 
-    async fn recognise(&self, evidence: Arc<Evidence>) -> Result<(), Refusal> {
-        self.intent.load_full().sources.verify(&evidence, self.clock.now()).await.map(drop)
+    async fn recognise(&self, evidence: Arc<Evidence>) -> Result<String, Refusal> {
+        let caller = self.intent.load_full().sources.verify(&evidence, self.clock.now()).await?;
+        Ok(caller.subject.clone())
     }
 
     async fn report(&self, records: &[Record]) -> Result<(), ReportError> {

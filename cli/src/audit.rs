@@ -149,6 +149,7 @@ fn called<'r>(what: &'static str, record: &'r Record) -> (&'static str, &'r str,
         }
         Outcome::Refused { code, message } => format!("{code}: {message}"),
         Outcome::Broken { message } => message.clone(),
+        Outcome::Tunnelled => format!("{} up, {} down", bytes(record.bytes_up), bytes(record.bytes_down)),
     };
     let role = record.role.as_deref().map(short_role);
     let role = role.or_else(|| record.target.as_ref().map(access::TargetName::as_str)).unwrap_or("-");

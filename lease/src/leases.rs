@@ -73,8 +73,8 @@ impl<L: Lessor> Leases<L> {
         self.ask_in_turn(&book, ask).await
     }
 
-    /// Whether the lessor takes evidence for good.
-    pub async fn recognise(&self, evidence: &Arc<Evidence>) -> Result<(), Refusal> {
+    /// Whose evidence it is, if the lessor takes it for good: the caller's subject.
+    pub async fn recognise(&self, evidence: &Arc<Evidence>) -> Result<String, Refusal> {
         let answer = tokio::time::timeout(LONGEST_FLIGHT, self.lessor.recognise(evidence.clone()));
         answer.await.map_err(|_| late())?
     }

@@ -69,8 +69,8 @@ impl Lessor for Counting {
         Ok(Lease::new(LeaseId::new(uuid::Uuid::from_u128(nth as u128)), permit, credential, now))
     }
 
-    async fn recognise(&self, _: Arc<Evidence>) -> Result<(), Refusal> {
-        Ok(())
+    async fn recognise(&self, _: Arc<Evidence>) -> Result<String, Refusal> {
+        Ok(String::new())
     }
 
     async fn report(&self, _: &[Record]) -> Result<(), ReportError> {

@@ -31,9 +31,9 @@ pub trait Lessor: Send + Sync + 'static {
     /// Verifies, decides, exchanges, lends. A refusal has been written to the audit when it comes back.
     fn lease(&self, ask: Ask) -> impl Future<Output = Result<Lease, Refusal>> + Send;
 
-    /// Says whether evidence is good, whatever may be done with it: who shares a proxy must be known even where nothing is
+    /// Says whose evidence it is, if it is good, whatever may be done with it: who shares a proxy must be known even where nothing is
     /// lent.
-    fn recognise(&self, evidence: Arc<Evidence>) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn recognise(&self, evidence: Arc<Evidence>) -> impl Future<Output = Result<String, Refusal>> + Send;
 
     /// Takes access records into the audit; when it returns they are kept.
     fn report(&self, records: &[Record]) -> impl Future<Output = Result<(), ReportError>> + Send;

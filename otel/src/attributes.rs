@@ -79,6 +79,7 @@ pub(crate) const fn decision(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Countersigned { .. } => "countersigned",
         Outcome::Passed { .. } => "passed",
+        Outcome::Tunnelled => "tunnelled",
         Outcome::Refused { .. } => "refused",
         Outcome::Broken { .. } => "broken",
     }
@@ -88,7 +89,7 @@ pub(crate) const fn decision(outcome: &Outcome) -> &'static str {
 pub(crate) fn reason(outcome: &Outcome) -> Option<&str> {
     match outcome {
         Outcome::Refused { message, .. } | Outcome::Broken { message } => Some(message),
-        Outcome::Countersigned { .. } | Outcome::Passed { .. } => None,
+        Outcome::Countersigned { .. } | Outcome::Passed { .. } | Outcome::Tunnelled => None,
     }
 }
 
@@ -97,7 +98,7 @@ pub(crate) const fn failure(outcome: &Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::Refused { code, .. } => Some(code.as_str()),
         Outcome::Broken { .. } => Some("broken"),
-        Outcome::Countersigned { .. } | Outcome::Passed { .. } => None,
+        Outcome::Countersigned { .. } | Outcome::Passed { .. } | Outcome::Tunnelled => None,
     }
 }
 
@@ -105,7 +106,7 @@ pub(crate) const fn failure(outcome: &Outcome) -> Option<&'static str> {
 pub(crate) const fn status(outcome: &Outcome) -> Option<u16> {
     match outcome {
         Outcome::Countersigned { status } | Outcome::Passed { status } => Some(*status),
-        Outcome::Refused { .. } | Outcome::Broken { .. } => None,
+        Outcome::Tunnelled | Outcome::Refused { .. } | Outcome::Broken { .. } => None,
     }
 }
 

@@ -254,6 +254,8 @@ mod tests {
             took: SignedDuration::ZERO,
             upstream: None,
             times: 1,
+            app: None,
+            destination: None,
         }
     }
 

@@ -17,7 +17,7 @@ const WARN: (i32, &str) = (13, "WARN");
 /// The log record of a request that has ended.
 pub(crate) fn log_record(record: &Record, trace: Option<&Trace>) -> LogRecord {
     let (severity_number, severity_text) = match &record.outcome {
-        Outcome::Countersigned { .. } | Outcome::Passed { .. } => INFO,
+        Outcome::Countersigned { .. } | Outcome::Passed { .. } | Outcome::Tunnelled => INFO,
         Outcome::Refused { .. } | Outcome::Broken { .. } => WARN,
     };
     let mut attributes = Attributes::default();

@@ -20,8 +20,10 @@ use crate::calls::classify::Classifier;
 use crate::calls::echo::Said;
 use crate::calls::identify::TokenFile;
 use crate::calls::skews::Skews;
+use crate::client::Client;
 use crate::entrances::distrust::Distrust;
 use crate::entrances::shared::Shared;
+use crate::places::destination::Destination;
 use crate::places::egress::Egress;
 use crate::program::default_target;
 use crate::rates::Limiter;
@@ -146,6 +148,16 @@ impl<L> App<L> {
     pub(crate) fn record(&self, from: IpAddr, ledger: Arc<Ledger>) -> Box<Entry> {
         let now = self.clock.now();
         Box::new(Entry::open((self.ids.next(now), now), Some(from), ledger, self.reporter.clone()))
+    }
+
+    /// The same for what is no request: a tunnel, or a connection that does not get to one.
+    pub(crate) fn record_of(&self, client: &Client, to: Option<&Destination>) -> Box<Entry> {
+        let mut entry = self.record(client.address, Arc::default());
+        entry.known(client.named());
+        if let Some(to) = to {
+            entry.to(to);
+        }
+        entry
     }
 
     /// How long programs may take.

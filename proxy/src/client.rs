@@ -27,8 +27,8 @@ pub(crate) enum Shown {
     Nothing,
     /// That it is an app that we know.
     App(Arc<KnownApp>),
-    /// A token of its own, which is good.
-    Token(Arc<Evidence>),
+    /// A token of its own, which is good, and whose it is.
+    Token(Arc<Evidence>, Arc<str>),
 }
 
 impl Client {
@@ -45,12 +45,21 @@ impl Client {
         Self { shown, ..self }
     }
 
+    /// The app that it is, and the caller, as far as it has shown that.
+    pub(crate) fn named(&self) -> (Option<&str>, Option<&str>) {
+        match &self.shown {
+            Shown::Beside | Shown::Nothing => (None, None),
+            Shown::App(app) => (Some(&app.name), None),
+            Shown::Token(_, subject) => (None, Some(subject)),
+        }
+    }
+
     /// What speaks for it towards the lessor; `beside` is the token of the program beside us.
     pub(crate) fn evidence(&self, beside: &TokenFile) -> Result<Arc<Evidence>, Refusal> {
         match &self.shown {
             Shown::Beside => beside.evidence(),
             Shown::App(app) => app.token.evidence(),
-            Shown::Token(evidence) => Ok(evidence.clone()),
+            Shown::Token(evidence, _) => Ok(evidence.clone()),
             Shown::Nothing => Err(Refusal::new(RefusalCode::ProxyAuthentication, "nobody knows who this is from")),
         }
     }

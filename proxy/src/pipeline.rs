@@ -92,7 +92,7 @@ impl<L: Lessor> Conversation<L> {
         let upload = Upload::new(arriving, gate, has_body.then(|| entry.carried_up()));
         let hint = Dialect::hinted(&head);
 
-        let errand = self.errand(&mut head).await;
+        let errand = self.errand(&mut head, &mut entry).await;
         let answered = match &errand {
             Ok(errand) => self.run(head, upload, (errand, switch.is_some()), &mut entry).await,
             Err(stop) => Err(stop.clone()),
@@ -355,7 +355,8 @@ impl<L: Lessor> Conversation<L> {
     }
 
     /// Where a request wants to go, and for whom.
-    async fn errand(&self, head: &mut Parts) -> Result<Errand, Stop> {
+    async fn errand(&self, head: &mut Parts, entry: &mut Entry) -> Result<Errand, Stop> {
+        entry.known(self.client.named());
         let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
         if let Some(why) = self.ledger.refused(number) {
             return Err(Stop::Refused(Refusal::new(RefusalCode::RequestMalformed, why.to_string())));
@@ -364,6 +365,9 @@ impl<L: Lessor> Conversation<L> {
         if let Some(aim) = &self.inside {
             aim.check_inside(head)?;
             let errand = Errand { aim: aim.clone(), client: self.client.clone() };
+            if aim.kind == Kind::Elsewhere {
+                entry.to(&aim.destination);
+            }
             return if self.is_older { self.again(errand).await } else { Ok(errand) };
         }
         let authorization = head.headers.get(PROXY_AUTHORIZATION).map(HeaderValue::as_bytes);
@@ -373,7 +377,11 @@ impl<L: Lessor> Conversation<L> {
         }
         let client = shared::known(&self.app, &client, authorization).await?;
         self.ledger.know();
+        entry.known(client.named());
         let aim = Aim::of_absolute(head, &self.app.endpoints)?;
+        if aim.kind == Kind::Elsewhere {
+            entry.to(&aim.destination);
+        }
         self.app.egress.admit(&aim, &client).map_err(|barred| Refusal::from(&barred))?;
         Ok(Errand { aim, client })
     }

@@ -188,7 +188,7 @@ mod kind {
 pub(super) const fn kind_of(record: &Record) -> &'static str {
     match record.outcome {
         Outcome::Countersigned { .. } => kind::COUNTERSIGNED,
-        Outcome::Passed { .. } => kind::PASSED,
+        Outcome::Passed { .. } | Outcome::Tunnelled => kind::PASSED,
         Outcome::Refused { .. } => kind::REFUSED,
         Outcome::Broken { .. } => kind::BROKEN,
     }
@@ -223,7 +223,7 @@ impl What {
         let record = Box::new(record);
         match record.outcome {
             Outcome::Countersigned { .. } => Self::CallCountersigned(record),
-            Outcome::Passed { .. } => Self::CallPassed(record),
+            Outcome::Passed { .. } | Outcome::Tunnelled => Self::CallPassed(record),
             Outcome::Refused { .. } => Self::CallRefused(record),
             Outcome::Broken { .. } => Self::CallBroken(record),
         }

@@ -166,6 +166,8 @@ mod tests {
                 took: SignedDuration::from_millis(3),
                 upstream: None,
                 times: 1,
+                app: None,
+                destination: None,
             };
             let written = Called { id, at, kind: kind_of(&record), detail: &record };
             let event = Event { id, at, what: What::call(record.clone()) };

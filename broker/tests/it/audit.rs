@@ -18,6 +18,8 @@ pub(crate) fn record(number: u128, action: &str) -> Record {
         from: None,
         upstream: None,
         times: 1,
+        app: None,
+        destination: None,
         id: RequestId::new(Uuid::from_u128(number)),
         at: noon(),
         caller: Some("system:serviceaccount:shop:checkout".to_owned()),

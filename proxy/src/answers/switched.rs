@@ -1,22 +1,17 @@
 //! After `101 Switching Protocols`: a WebSocket (RFC 6455). Its bytes go both ways untouched, and are counted.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::answers::answer::AnswerBody;
 use crate::answers::refuse::with_causes;
 use crate::books::record::Entry;
-use crate::entrances::tunnel::carry;
+use crate::entrances::tunnel::Open;
 use crate::upstream::Line;
 use crate::wire::ahead::Ahead;
 use crate::wire::hop;
@@ -63,11 +58,14 @@ pub(crate) async fn begin(
     hop::strip_response(answer.headers_mut());
     name_upgrade(answer.headers_mut());
     let socket = async move {
-        let switched = Switched::new(entry);
+        let mut open = Open::new(entry);
         match switch.await {
             Ok(program) => {
                 ledger.switch();
-                switched.carry(TokioIo::new(program), Ahead::new(wire, said), idle).await;
+                match open.carry(&mut TokioIo::new(program), Ahead::new(wire, said), idle).await {
+                    Ok(()) => open.entry.whole(),
+                    Err(error) => open.entry.broken(with_causes(&error)),
+                }
             }
             Err(error) => {
                 tracing::debug!(cause = with_causes(&error), "the program left before its WebSocket began")
@@ -75,71 +73,6 @@ pub(crate) async fn begin(
         }
     };
     (answer, socket)
-}
-
-/// A WebSocket that is open, and its record.
-#[derive(Debug)]
-struct Switched {
-    entry: Box<Entry>,
-    up: Arc<AtomicU64>,
-    down: Arc<AtomicU64>,
-}
-
-impl Switched {
-    fn new(mut entry: Box<Entry>) -> Self {
-        Self { up: entry.carried_up(), entry, down: Arc::default() }
-    }
-
-    /// Carries it to its end: each side may end its direction first; nothing may move for `idle` at most.
-    async fn carry<P, D>(mut self, mut program: P, destination: D, idle: Duration)
-    where
-        P: AsyncRead + AsyncWrite + Unpin,
-        D: AsyncRead + AsyncWrite + Unpin,
-    {
-        let destination = Counted { io: destination, up: self.up.clone(), down: self.down.clone() };
-        match carry(&mut program, destination, idle).await {
-            Ok(_) => self.entry.whole(),
-            Err(error) => self.entry.broken(with_causes(&error)),
-        }
-    }
-}
-
-impl Drop for Switched {
-    fn drop(&mut self) {
-        self.entry.carry_down(self.down.load(Ordering::Relaxed));
-    }
-}
-
-/// The destination's side. All bytes pass here.
-struct Counted<D> {
-    io: D,
-    up: Arc<AtomicU64>,
-    down: Arc<AtomicU64>,
-}
-
-impl<D: AsyncRead + Unpin> AsyncRead for Counted<D> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        self.down.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<D: AsyncWrite + Unpin> AsyncWrite for Counted<D> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
-        self.up.fetch_add(written as u64, Ordering::Relaxed);
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]

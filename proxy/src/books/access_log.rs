@@ -187,8 +187,8 @@ struct Line<'a> {
     request: String,
     from: Option<std::net::IpAddr>,
     caller: Option<&'a str>,
-    /// What showed who it is.
-    evidence: Option<&'static str>,
+    /// Of a shared proxy.
+    app: Option<&'a str>,
     target: Option<&'a str>,
     role: Option<&'a str>,
     derived: Option<&'a str>,
@@ -201,6 +201,8 @@ struct Line<'a> {
     resource: Option<&'a str>,
     method: Option<&'a str>,
     host: Option<&'a str>,
+    /// Of what is no call.
+    destination: Option<&'a str>,
     path: Option<&'a str>,
     decision: &'static str,
     status: Option<u16>,
@@ -219,6 +221,7 @@ fn line((record, place): &Entry, text: &mut Vec<u8>) {
     let (decision, status, code, reason) = match &record.outcome {
         Outcome::Countersigned { status } => ("countersigned", Some(*status), None, None),
         Outcome::Passed { status } => ("passed", Some(*status), None, None),
+        Outcome::Tunnelled => ("tunnelled", None, None, None),
         Outcome::Refused { code, message } => ("refused", None, Some(code.as_str()), Some(message.as_str())),
         Outcome::Broken { message } => ("broken", None, None, Some(message.as_str())),
     };
@@ -228,7 +231,7 @@ fn line((record, place): &Entry, text: &mut Vec<u8>) {
         request: record.id.to_string(),
         from: record.from,
         caller: record.caller.as_deref(),
-        evidence: record.caller.as_ref().map(|_| "token"),
+        app: record.app.as_deref(),
         target: record.target.as_ref().map(|target| target.as_str()),
         role: record.role.as_deref(),
         derived: record.derived.as_deref(),
@@ -241,6 +244,7 @@ fn line((record, place): &Entry, text: &mut Vec<u8>) {
         resource: call.and_then(|call| call.resource.as_deref()),
         method: call.map(|call| call.method.as_str()),
         host: call.map(|call| call.host.as_str()),
+        destination: record.destination.as_deref(),
         path: call.map(|call| call.path.as_str()),
         decision,
         status,

@@ -36,6 +36,8 @@ fn record(outcome: Outcome) -> Record {
         took: SignedDuration::from_micros(12_345),
         upstream: Some(SignedDuration::from_millis(10)),
         times: 1,
+        app: None,
+        destination: None,
     }
 }
 
@@ -57,10 +59,10 @@ fn lines_are_as_documented() {
     );
     let golden = concat!(
         r#"{"schema":"countersign.access/v1","time":"2026-07-05T12:00:00Z","request":"00000000-0000-0000-0000-000000000001","#,
-        r#""from":"127.0.0.1","caller":"system:serviceaccount:shop:checkout","evidence":"token","target":"receipts","#,
+        r#""from":"127.0.0.1","caller":"system:serviceaccount:shop:checkout","app":null,"target":"receipts","#,
         r#""role":"arn:aws:iam::123456789012:role/Receipts","derived":"arn:aws:sts::123456789012:assumed-role/Nightly/report","grant":null,"lease":"00000000-0000-0000-0000-000000000002","#,
         r#""cloud":"aws","service":"s3","region":"us-east-1","action":"s3:PutObject","resource":"arn:aws:s3:::acme-receipts/a\nb","#,
-        r#""method":"PUT","host":"acme-receipts.s3.us-east-1.amazonaws.com","path":"/a%0Ab","decision":"countersigned","status":200,"#,
+        r#""method":"PUT","host":"acme-receipts.s3.us-east-1.amazonaws.com","destination":null,"path":"/a%0Ab","decision":"countersigned","status":200,"#,
         r#""code":null,"reason":null,"bytes_up":5,"bytes_down":7,"duration_ms":12.345,"upstream_ms":10.0,"#,
         r#""trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331"}"#,
     );

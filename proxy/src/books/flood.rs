@@ -62,7 +62,9 @@ impl Floods {
     }
 
     fn tell(&mut self, record: Record, now: Instant) -> Option<Record> {
-        let (None, Outcome::Refused { code, .. }) = (&record.caller, &record.outcome) else { return Some(record) };
+        let (true, Outcome::Refused { code, .. }) = (record.is_a_strangers(), &record.outcome) else {
+            return Some(record);
+        };
         let key = (record.from, *code);
         let key = if self.0.len() < MAX_FLOODS || self.0.contains_key(&key) { key } else { (None, *code) };
         let flood = self.0.entry(key).or_insert_with(|| Flood { began: now, told: 0, folded: None });
@@ -101,6 +103,8 @@ mod tests {
             took: SignedDuration::ZERO,
             upstream: None,
             times: 1,
+            app: None,
+            destination: None,
         }
     }
 

@@ -62,12 +62,18 @@ impl Metrics {
                 &self.refused
             }
             Outcome::Broken { .. } => &self.broken,
+            // It was counted when it began, and is no request.
+            Outcome::Tunnelled => return self.carried(record),
         }
         .add(1);
-        self.bytes_up.add(record.bytes_up);
-        self.bytes_down.add(record.bytes_down);
+        self.carried(record);
         let took = Duration::try_from(record.took).unwrap_or_default();
         self.services.count(record.call.as_ref(), &record.outcome, took);
+    }
+
+    fn carried(&self, record: &Record) {
+        self.bytes_up.add(record.bytes_up);
+        self.bytes_down.add(record.bytes_down);
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) struct Entry {
     ending: Ending,
     is_for_the_book: bool,
     from: Option<IpAddr>,
+    app: Option<Box<str>>,
+    subject: Option<Box<str>>,
+    destination: Option<String>,
     /// When its head was sent on, and then how long it took until the head of the answer was here.
     sent: Option<Instant>,
     upstream: Option<Duration>,
@@ -51,6 +54,8 @@ enum Ending {
     Whole(u16),
     Refused(Refusal),
     Broken(String),
+    /// Bytes went both ways.
+    Tunnelled,
 }
 
 impl Entry {
@@ -72,6 +77,9 @@ impl Entry {
             ending: Ending::Open,
             is_for_the_book: true,
             from,
+            app: None,
+            subject: None,
+            destination: None,
             sent: None,
             upstream: None,
             carried_up: None,
@@ -97,6 +105,17 @@ impl Entry {
         if let Some(trace) = &self.trace {
             trace.continue_in(headers);
         }
+    }
+
+    /// Who it is from, as far as that was shown.
+    pub(crate) fn known(&mut self, (app, subject): (Option<&str>, Option<&str>)) {
+        self.app = app.map(Into::into);
+        self.subject = subject.map(Into::into);
+    }
+
+    /// Where it is to go, which no call says.
+    pub(crate) fn to(&mut self, destination: &Destination) {
+        self.destination = Some(destination.to_string());
     }
 
     /// What it would do.
@@ -189,6 +208,11 @@ impl Entry {
         }
     }
 
+    /// It is a tunnel, and stands: however it ends, it was one.
+    pub(crate) fn tunnelled(&mut self) {
+        self.ending = Ending::Tunnelled;
+    }
+
     /// It is refused; what broke off before stays the reason.
     pub(crate) fn refused(&mut self, refusal: Refusal) {
         if matches!(self.ending, Ending::Open) {
@@ -205,13 +229,14 @@ impl Entry {
         let permit = self.lease.as_ref().map(|lease| lease.permit());
         let refused = match &self.ending {
             Ending::Refused(refusal) => refusal.subject.clone(),
-            Ending::Open | Ending::Answered(_) | Ending::Whole(_) | Ending::Broken(_) => None,
+            Ending::Open | Ending::Answered(_) | Ending::Whole(_) | Ending::Broken(_) | Ending::Tunnelled => None,
         };
         let outcome = match std::mem::replace(&mut self.ending, Ending::Open) {
             Ending::Whole(status) if permit.is_some() => Outcome::Countersigned { status },
             Ending::Whole(status) => Outcome::Passed { status },
             Ending::Refused(Refusal { code, message, .. }) => Outcome::Refused { code, message },
             Ending::Broken(message) => Outcome::Broken { message },
+            Ending::Tunnelled => Outcome::Tunnelled,
             Ending::Answered(_) => {
                 Outcome::Broken { message: "the connection ended before the answer was whole".into() }
             }
@@ -220,7 +245,10 @@ impl Entry {
         Record {
             id: self.id,
             at: self.at,
-            caller: permit.map(|permit| permit.caller().subject.clone()).or(refused),
+            caller: permit
+                .map(|permit| permit.caller().subject.clone())
+                .or(refused)
+                .or_else(|| self.subject.take().map(Into::into)),
             target: self.target.take(),
             role: permit.map(|permit| permit.target().role.clone()),
             derived: self.derived.as_ref().map(|(_, derived)| derived.principal().to_owned()),
@@ -234,6 +262,8 @@ impl Entry {
             from: self.from,
             upstream: self.upstream.and_then(|took| SignedDuration::try_from(took).ok()),
             times: 1,
+            app: self.app.take().map(Into::into),
+            destination: self.destination.take(),
         }
     }
 }

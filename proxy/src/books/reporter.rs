@@ -97,7 +97,7 @@ impl Reporter {
 
     /// Files a closed record.
     pub(crate) fn file(&self, record: Record) {
-        let is_full = record.caller.is_none() && self.queue.capacity() <= KEPT_FOR_CALLERS;
+        let is_full = record.is_a_strangers() && self.queue.capacity() <= KEPT_FOR_CALLERS;
         // Before it is sent: whoever takes it out must not be faster than this.
         self.metrics.records_queued.add(1);
         if is_full || self.queue.try_send(record).is_err() {
@@ -188,6 +188,8 @@ mod tests {
             from: None,
             upstream: None,
             times: 1,
+            app: None,
+            destination: None,
             caller: caller.map(str::to_owned),
             target: None,
             role: None,

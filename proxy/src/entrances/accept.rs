@@ -1,6 +1,6 @@
 //! A connection from a program: what does it begin with?
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use access::{Refusal, RefusalCode};
@@ -115,11 +115,11 @@ async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe, wanted:
     let Some(opening) = first((&app, wanted), opening).await else { return };
     match opening.unwrap_or(Ok(Opening::Nothing)) {
         Ok(Opening::Tunnel(asked, destination)) => {
-            let from = client.address;
-            if let Err(refusal) = app.limiter.admit_peer(from) {
-                return refuse((&app, from), (&mut io, asked), &refusal).await;
+            if let Err(refusal) = app.limiter.admit_peer(client.address) {
+                return refuse((&app, &client, Some(&destination)), (&mut io, asked), &refusal).await;
             }
-            intercept::connect((app, client), Program { io, held, asked, from }, destination).await;
+            let program = Program { io, held, asked, client: client.clone(), destination: None };
+            intercept::connect((app, client), program, destination).await;
         }
         Ok(Opening::Request) => {
             let slot = app.upstreams.slot(Protocol::Http1);
@@ -128,22 +128,25 @@ async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe, wanted:
         Ok(Opening::Nothing) => {}
         Err(bad) => {
             let (asked, refusal) = bad.refusal();
-            refuse((&app, client.address), (&mut io, asked), &refusal).await;
+            refuse((&app, &client, None), (&mut io, asked), &refusal).await;
         }
     }
 }
 
+/// Whom a refusal is for: whoever is at the other end, and where he wanted to go.
+type Whom<'a, L> = (&'a App<L>, &'a Client, Option<&'a Destination>);
+
 /// Answers a connection that leads nowhere, and ends it.
-pub(crate) async fn refuse<L>(to: (&App<L>, IpAddr), (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
-    answer_no(to, (program, asked), refusal).await;
+pub(crate) async fn refuse<L>(whom: Whom<'_, L>, (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
+    answer_no(whom, (program, asked), refusal).await;
     if program.shutdown().await.is_err() {
         tracing::debug!("the program did not wait for its refusal");
     }
 }
 
 /// Says no. The record is closed even if the program does not wait for the answer.
-async fn answer_no<L>((app, from): (&App<L>, IpAddr), (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
-    let mut entry = app.record(from, Arc::default());
+async fn answer_no<L>((app, client, to): Whom<'_, L>, (program, asked): (&mut Pipe, Asked), refusal: &Refusal) {
+    let mut entry = app.record_of(client, to);
     entry.refused(refusal.clone());
     let answer = refuse::answer(refusal, Dialect::Plain, entry.id());
     tracing::info!(request = %entry.id(), code = %refusal.code, reason = refusal.message, "connection refused");
@@ -185,7 +188,7 @@ async fn opening<L: Lessor>(
             match shared::known(app, client, header(&head, "proxy-authorization").as_deref()).await {
                 Ok(known) => *client = known,
                 Err(refusal) if refusal.code == RefusalCode::ProxyAuthentication && attempts.next().is_some() => {
-                    answer_no((app, client.address), (program, Asked::Again), &refusal).await;
+                    answer_no((app, &*client, Some(&destination)), (program, Asked::Again), &refusal).await;
                     continue;
                 }
                 Err(refusal) => return Err(BadOpening::Unproven(refusal)),

@@ -23,7 +23,7 @@ use crate::entrances::connection;
 use crate::entrances::distrust;
 use crate::entrances::meeting;
 use crate::entrances::streams;
-use crate::entrances::tunnel::{Carried, carry};
+use crate::entrances::tunnel::Open;
 use crate::entrances::words::{Spoken, first_words};
 use crate::places::aim::{Aim, Kind};
 use crate::places::destination::{Destination, Scheme};
@@ -39,8 +39,10 @@ pub(crate) struct Program {
     /// What was read of it ahead.
     pub(crate) held: BytesMut,
     pub(crate) asked: Asked,
-    /// Where it comes from.
-    pub(crate) from: IpAddr,
+    /// Whose it is.
+    pub(crate) client: Client,
+    /// Where it was asked to lead, if that could be told.
+    pub(crate) destination: Option<Destination>,
 }
 
 /// Whose connection it is.
@@ -48,6 +50,7 @@ pub(crate) type Caller<L> = (Arc<App<L>>, Client);
 
 /// Serves a connection that asked for a tunnel to `destination`.
 pub(crate) async fn connect<L: Lessor>(caller: Caller<L>, mut program: Program, destination: Destination) {
+    program.destination = Some(destination.clone());
     let aim = Aim::at(destination, &caller.0.endpoints);
     if let Err(barred) = caller.0.egress.admit(&aim, &caller.1) {
         return program.refuse(&caller.0, &Refusal::from(&barred)).await;
@@ -60,7 +63,8 @@ pub(crate) async fn connect<L: Lessor>(caller: Caller<L>, mut program: Program, 
 
 impl Program {
     pub(crate) async fn refuse<L>(&mut self, app: &App<L>, refusal: &Refusal) {
-        refuse((app, self.from), (&mut self.io, self.asked), refusal).await;
+        let to = self.destination.as_ref();
+        refuse((app, &self.client, to), (&mut self.io, self.asked), refusal).await;
     }
 
     /// Says that the tunnel stands; false if the program has left.
@@ -219,20 +223,16 @@ pub(crate) async fn read<L: Lessor>(
 /// Carries bytes; `said` is what the destination has said already.
 pub(crate) async fn tunnel<L>(
     app: &App<L>,
-    Program { mut io, held, .. }: Program,
+    Program { io, held, client, destination: to, .. }: Program,
     (destination, said): (Pipe, BytesMut),
 ) {
+    let mut entry = app.record_of(&client, to.as_ref());
+    entry.only_counted();
+    entry.tunnelled();
     app.metrics.tunnels.add(1);
-    let _open = Present::count(&app.metrics, |metrics| &metrics.open_tunnels);
-    if io.write_all(&said).await.is_err() {
-        return;
-    }
-    let mut program = Ahead::new(io, held);
-    match carry(&mut program, destination, app.idle()).await {
-        Ok(Carried { up, down }) => {
-            app.metrics.bytes_up.add(up);
-            app.metrics.bytes_down.add(down + said.len() as u64);
-        }
-        Err(error) => tracing::debug!(%error, "tunnel broke"),
+    let _present = Present::count(&app.metrics, |metrics| &metrics.open_tunnels);
+    let (mut program, destination) = (Ahead::new(io, held), Ahead::new(destination, said));
+    if let Err(error) = Open::new(entry).carry(&mut program, destination, app.idle()).await {
+        tracing::debug!(%error, "tunnel broke");
     }
 }

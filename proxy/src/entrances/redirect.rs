@@ -22,12 +22,18 @@ use crate::wire::pipe::Pipe;
 pub(crate) async fn serve<L: Lessor>(caller: Caller<L>, (stream, peer): (TcpStream, SocketAddr), wanted: &Wanted) {
     let app = &caller.0;
     let meant = original_destination(&stream);
-    let mut program =
-        Program { io: Pipe::Clear(stream), held: BytesMut::new(), asked: Asked::Silently, from: caller.1.address };
+    let mut program = Program {
+        io: Pipe::Clear(stream),
+        held: BytesMut::new(),
+        asked: Asked::Silently,
+        client: caller.1.clone(),
+        destination: None,
+    };
     let original = match meant {
         Ok(original) => original,
         Err(refusal) => return program.refuse(app, &refusal).await,
     };
+    program.destination = Some(Destination::numbered(original));
     if app.upstreams.dialer().has_dialled(peer, original) {
         let message = format!("our own connection to {original} was redirected to us");
         let refusal = Refusal::new(RefusalCode::RequestMalformed, message)

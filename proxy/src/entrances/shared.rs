@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ pub(crate) struct Shared {
     by_certificate: HashMap<Box<str>, Arc<KnownApp>>,
     takes_tokens: bool,
     /// Tokens that were taken for good a moment ago. Other settings begin with none.
-    recognised: Cache<Arc<Evidence>, ()>,
+    recognised: Cache<Arc<Evidence>, Arc<str>>,
 }
 
 /// An app that the config knows, and the token that it is known by elsewhere.
@@ -168,6 +169,21 @@ impl Shared {
         }
     }
 
+    /// Whose a token is that comes `from` there.
+    async fn subject<L: Lessor>(
+        &self,
+        app: &App<L>,
+        (evidence, from): (&Arc<Evidence>, IpAddr),
+    ) -> Result<Arc<str>, Refusal> {
+        if let Some(subject) = self.recognised.get(evidence) {
+            return Ok(subject);
+        }
+        app.limiter.admit_token(from)?;
+        let subject: Arc<str> = app.leases.recognise(evidence).await?.into();
+        self.recognised.insert(evidence.clone(), subject.clone());
+        Ok(subject)
+    }
+
     fn token(&self, token: &[u8]) -> Result<Proof, Refusal> {
         let token = std::str::from_utf8(token.trim_ascii()).ok().filter(|token| !token.is_empty());
         match token {
@@ -191,12 +207,8 @@ pub(crate) async fn known<L: Lessor>(
         Proof::App(known) => Shown::App(known),
         Proof::Token(token) => {
             let evidence = Arc::new(Evidence::token(token));
-            if !shared.recognised.contains_key(&evidence) {
-                app.limiter.admit_token(client.address)?;
-                app.leases.recognise(&evidence).await?;
-                shared.recognised.insert(evidence.clone(), ());
-            }
-            Shown::Token(evidence)
+            let subject = shared.subject(app, (&evidence, client.address)).await?;
+            Shown::Token(evidence, subject)
         }
     };
     Ok(client.clone().having_shown(shown))
@@ -212,10 +224,10 @@ pub(crate) async fn still_known<L: Lessor>(app: &App<L>, client: Client) -> Resu
             let known = shared()?.by_name.get(&before.name).filter(|known| known.proves_itself_as(before));
             Shown::App(known.ok_or_else(|| challenge("no app has this name and credential any more"))?.clone())
         }
-        Shown::Token(_) if !shared()?.takes_tokens => return Err(challenge("this proxy takes no tokens any more")),
-        Shown::Token(evidence) => {
-            app.leases.recognise(evidence).await?;
-            Shown::Token(evidence.clone())
+        Shown::Token(..) if !shared()?.takes_tokens => return Err(challenge("this proxy takes no tokens any more")),
+        Shown::Token(evidence, _) => {
+            let subject = shared()?.subject(app, (evidence, client.address)).await?;
+            Shown::Token(evidence.clone(), subject)
         }
     };
     Ok(client.having_shown(shown))

@@ -85,8 +85,8 @@ async fn converse(
     let method = match &client.shown {
         Shown::Nothing if methods.login => Method::Login,
         Shown::Nothing => return Err(BadSocks::Method("with a user name and a password")),
-        Shown::Beside | Shown::App(_) | Shown::Token(_) if methods.none => Method::None,
-        Shown::Beside | Shown::App(_) | Shown::Token(_) => return Err(BadSocks::Method("without a user name")),
+        Shown::Beside | Shown::App(_) | Shown::Token(..) if methods.none => Method::None,
+        Shown::Beside | Shown::App(_) | Shown::Token(..) => return Err(BadSocks::Method("without a user name")),
     };
     if io.write_all(&method.bytes()).await.and(io.flush().await).is_err() {
         return Ok(None);

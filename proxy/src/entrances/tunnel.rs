@@ -2,33 +2,49 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 
+use crate::books::record::Entry;
 use crate::wire::silence::Silence;
 
 /// Bytes in flight in each direction: enough for a fast line, little enough for thousands of tunnels.
 const BUFFER: usize = 16 * 1024;
 
-/// Bytes that went through a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Carried {
-    pub(crate) up: u64,
-    pub(crate) down: u64,
+/// A tunnel that is open, and its record, which knows what went through it whenever it ends.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) entry: Box<Entry>,
+    up: Arc<AtomicU64>,
+    down: Arc<AtomicU64>,
 }
 
-/// Carries bytes until both sides have ended (each may end its own direction first), or until both have been silent for
-/// `idle`.
-pub(crate) async fn carry<P, D>(program: &mut P, destination: D, idle: Duration) -> io::Result<Carried>
-where
-    P: AsyncRead + AsyncWrite + Unpin,
-    D: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut destination = Watched { io: destination, silence: Silence::default(), idle };
-    let (up, down) = copy_bidirectional_with_sizes(program, &mut destination, BUFFER, BUFFER).await?;
-    Ok(Carried { up, down })
+impl Open {
+    pub(crate) fn new(mut entry: Box<Entry>) -> Self {
+        Self { up: entry.carried_up(), entry, down: Arc::default() }
+    }
+
+    /// Carries bytes until both sides have ended (each may end its own direction first), or until both have been silent
+    /// for `idle`.
+    pub(crate) async fn carry<P, D>(&mut self, program: &mut P, destination: D, idle: Duration) -> io::Result<()>
+    where
+        P: AsyncRead + AsyncWrite + Unpin,
+        D: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (up, down) = (self.up.clone(), self.down.clone());
+        let mut destination = Watched { io: destination, silence: Silence::default(), idle, up, down };
+        copy_bidirectional_with_sizes(program, &mut destination, BUFFER, BUFFER).await.map(drop)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.entry.carry_down(self.down.load(Ordering::Relaxed));
+    }
 }
 
 /// The destination's side. Every byte of either direction passes here, so one timer watches both.
@@ -36,11 +52,15 @@ struct Watched<D> {
     io: D,
     silence: Silence,
     idle: Duration,
+    up: Arc<AtomicU64>,
+    down: Arc<AtomicU64>,
 }
 
 impl<D: AsyncRead + Unpin> AsyncRead for Watched<D> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.down.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
         if read.is_ready() {
             self.silence.broken();
             return read;
@@ -54,7 +74,9 @@ impl<D: AsyncRead + Unpin> AsyncRead for Watched<D> {
 impl<D: AsyncWrite + Unpin> AsyncWrite for Watched<D> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.silence.broken();
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
+        self.up.fetch_add(written as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -68,10 +90,13 @@ impl<D: AsyncWrite + Unpin> AsyncWrite for Watched<D> {
 
 #[cfg(test)]
 mod tests {
+    use access::RequestId;
+    use jiff::Timestamp;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::books::reporter::queue;
 
     async fn destination() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -79,11 +104,21 @@ mod tests {
         (ours, listener.accept().await.unwrap().0)
     }
 
+    fn open() -> Open {
+        let (reporter, _filed) = queue(&Arc::default(), (None, None));
+        let id = RequestId::new(uuid::Uuid::nil());
+        Open::new(Box::new(Entry::open((id, Timestamp::UNIX_EPOCH), None, Arc::default(), reporter)))
+    }
+
     #[tokio::test]
     async fn side_that_is_done_sending_still_hears_the_other() {
         let (mut program, mut inner) = duplex(64);
         let (ours, mut theirs) = destination().await;
-        let tunnel = tokio::spawn(async move { carry(&mut inner, ours, Duration::from_secs(60)).await.unwrap() });
+        let tunnel = tokio::spawn(async move {
+            let mut open = open();
+            let ended = open.carry(&mut inner, ours, Duration::from_secs(60)).await;
+            (open.up.load(Ordering::Relaxed), open.down.load(Ordering::Relaxed), ended)
+        });
         program.write_all(b"ping").await.unwrap();
         program.shutdown().await.unwrap();
         let mut heard = String::new();
@@ -93,14 +128,15 @@ mod tests {
         let mut answer = String::new();
         program.read_to_string(&mut answer).await.unwrap();
         assert_eq!((heard.as_str(), answer.as_str()), ("ping", "pong!"));
-        assert_eq!(tunnel.await.unwrap(), Carried { up: 4, down: 5 });
+        let (up, down, ended) = tunnel.await.unwrap();
+        assert!((up, down) == (4, 5) && ended.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn silent_tunnel_ends() {
         let (_program, mut inner) = duplex(64);
         let (ours, _theirs) = destination().await;
-        let error = carry(&mut inner, ours, Duration::from_secs(60)).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let ended = open().carry(&mut inner, ours, Duration::from_secs(60)).await;
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Outcome, RefusalCode};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use config::{RecordFile, RecordsTo, TelemetrySettings};
 use proxy::AppCredential;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -34,7 +36,18 @@ async fn shop_with(more: &str) -> Shop {
     shop_of(more, "").await
 }
 
+/// The same, with a line for every request in a file.
+async fn shop_telling(file: &Path) -> Shop {
+    let records = RecordFile { path: file.to_owned(), rotate_at_bytes: u64::MAX, keep: 0 };
+    let telemetry = TelemetrySettings { records: Some(RecordsTo::File(records)), ..TelemetrySettings::default() };
+    shop_with_telemetry(("tokens: true", ""), telemetry).await
+}
+
 async fn shop_of(more: &str, apps: &str) -> Shop {
+    shop_with_telemetry((more, apps), TelemetrySettings::default()).await
+}
+
+async fn shop_with_telemetry((more, apps): (&str, &str), telemetry: TelemetrySettings) -> Shop {
     let (mirror, directory) = (Mirror::new().await, tempfile::tempdir().unwrap());
     std::fs::write(directory.path().join("billing"), "billing.payload.signature").unwrap();
     let credential = AppCredential::generate().unwrap();
@@ -44,7 +57,7 @@ async fn shop_of(more: &str, apps: &str) -> Shop {
         token.display(),
         credential.hash
     );
-    let stage = Stage::with(Wish { ways: ways(&rules), ..Wish::aws_at(mirror.address) }).await;
+    let stage = Stage::with(Wish { ways: ways(&rules), telemetry, ..Wish::aws_at(mirror.address) }).await;
     Shop { stage, mirror, credential, _directory: directory }
 }
 
@@ -306,4 +319,41 @@ async fn certificate_of_another_authority_and_clear_text_are_not_let_in() {
     let mut rest = Vec::new();
     drop(clear.read_to_end(&mut rest).await);
     assert!(!rest.starts_with(b"HTTP/"), "{}", String::from_utf8_lossy(&rest));
+}
+
+#[tokio::test]
+async fn what_an_app_does_is_told_with_its_name_though_it_is_no_call() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("access.jsonl");
+    let shop = shop_telling(&file).await;
+    let there = shop.mirror.address.to_string();
+
+    let mut tunnel = shop.dial().await;
+    assert_eq!(exchange(&mut tunnel, &connect(&there, &shop.basic())).await.status, 200);
+    // Not HTTP: it goes through untouched.
+    tunnel.write_all(b"\x16\x03\x01\x00\x04ping").await.unwrap();
+    drop(tunnel);
+    let barred = "169.254.169.254:80";
+    assert_eq!(shop.ask(&connect(barred, &shop.basic())).await.status, 403);
+    let refused = shop.stage.record().await;
+    assert_eq!((refused.app.as_deref(), refused.destination.as_deref()), (Some("billing"), Some(barred)));
+
+    let lines = loop {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        if lines.len() == 2 {
+            break lines;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let line = lines.iter().find(|line| line["decision"] == "tunnelled").expect("a line for the tunnel");
+    assert_eq!((&line["app"], &line["destination"], &line["bytes_up"]), (&"billing".into(), &there.into(), &9.into()));
+}
+
+#[tokio::test]
+async fn whoever_shows_a_token_is_told_by_its_subject() {
+    let shop = shop().await;
+    let token = "Bearer billing.payload.signature";
+    assert_eq!(shop.ask(&connect("169.254.169.254:80", token)).await.status, 403);
+    assert_eq!(shop.stage.record().await.caller.as_deref(), Some("token:billing"));
 }

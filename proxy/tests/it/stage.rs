@@ -11,7 +11,9 @@ use access::{
     LeaseId, Outcome, Pattern, Record, Refusal, RefusalCode, Rules, Secret, SourceName, Target, TargetName, Who,
     decide,
 };
-use config::{BrokerSettings, CaSettings, Endpoints, Limits, ProxySettings, Settings, Surroundings, Ways};
+use config::{
+    BrokerSettings, CaSettings, Endpoints, Limits, ProxySettings, Settings, Surroundings, TelemetrySettings, Ways,
+};
 use jiff::{SignedDuration, Timestamp};
 use lease::{Ask, Leases, Lessor, ReportError};
 use proxy::{Control, Metrics, Parts, Proxy, Vitals};
@@ -51,6 +53,7 @@ pub(crate) struct Wish {
     pub(crate) limits: Limits,
     pub(crate) upstream_roots: Option<PathBuf>,
     pub(crate) ways: Ways,
+    pub(crate) telemetry: TelemetrySettings,
 }
 
 impl Wish {
@@ -70,6 +73,7 @@ impl Wish {
             },
             upstream_roots: None,
             ways: Ways::default(),
+            telemetry: TelemetrySettings::default(),
         }
     }
 }
@@ -183,7 +187,7 @@ fn settings(directory: &TempDir, token_file: PathBuf, wish: Wish) -> Settings {
             key_publish_ahead: SignedDuration::from_hours(1),
             aws_audience: "sts.amazonaws.com".into(),
         },
-        telemetry: config::TelemetrySettings::default(),
+        telemetry: wish.telemetry,
     }
 }
 
@@ -244,11 +248,11 @@ impl Lessor for StubLessor {
         Ok(lease(&ask.target, &ask.call))
     }
 
-    async fn recognise(&self, evidence: Arc<Evidence>) -> Result<(), Refusal> {
+    async fn recognise(&self, evidence: Arc<Evidence>) -> Result<String, Refusal> {
         *self.shown.lock().unwrap() += 1;
         match evidence.expose().starts_with("forged.") {
             true => Err(Refusal::new(RefusalCode::EvidenceInvalid, "nobody has signed this token")),
-            false => Ok(()),
+            false => Ok("token:billing".into()),
         }
     }
 

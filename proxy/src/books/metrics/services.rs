@@ -79,6 +79,7 @@ impl Services {
             Outcome::Passed { status } => (1, *status),
             Outcome::Refused { .. } => (2, 0),
             Outcome::Broken { .. } => (3, 0),
+            Outcome::Tunnelled => return,
         };
         let class = Some(usize::from(status / 100)).filter(|class| *class < STATUSES.len()).unwrap_or_default();
         let cell = &self.rows[place].get_or_init(Box::default).0[decision];
