@@ -114,7 +114,7 @@ impl Entry {
     }
 
     /// Where it is to go, which no call says.
-    pub(crate) fn to(&mut self, destination: &Destination) {
+    pub(crate) fn to(&mut self, destination: &impl ToString) {
         self.destination = Some(destination.to_string());
     }
 
