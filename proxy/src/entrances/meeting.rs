@@ -139,7 +139,7 @@ async fn by_host<L: Lessor>(caller: Caller<L>, mut program: Program, (number, ba
 }
 
 async fn through<L>(app: &App<L>, mut program: Program, there: There) {
-    if let Err(refusal) = app.limiter.admit_peer(program.from) {
+    if let Err(refusal) = app.limiter.admit_peer(program.client.address) {
         return program.refuse(app, &refusal).await;
     }
     match there.reached().await {
