@@ -142,7 +142,7 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
 fn header_of(text: &str) -> Result<(String, Values), Failure> {
     let wrong = || {
         Failure::new(Exit::Other, format!("{text:?} is not a header"))
-            .help("-H 'X-Amz-Target: DynamoDB_20120810.GetItem'")
+            .help("-H 'X-Amz-Target: DynamoDB_20120810.GetItem' -H 'Content-Type: application/x-amz-json-1.0'")
     };
     let (name, value) = text.split_once(':').ok_or_else(wrong)?;
     Ok((name.trim().to_owned(), Values::One(value.trim().to_owned())))

@@ -46,7 +46,7 @@ fn each_line_is_answered_in_order_and_what_is_no_call_is_null() {
             request(
                 "POST",
                 "https://dynamodb.eu-west-1.amazonaws.com/",
-                &json!({ "X-Amz-Target": "DynamoDB_20120810.GetItem" }),
+                &json!({ "X-Amz-Target": "DynamoDB_20120810.GetItem", "Content-Type": "application/x-amz-json-1.0" }),
             ),
         ],
     );
@@ -101,7 +101,7 @@ fn the_rule_that_decides_is_told_and_bodies_tell_resources() {
         json!({
             "method": "POST",
             "url": "https://dynamodb.eu-west-1.amazonaws.com/",
-            "headers": { "X-Amz-Target": "DynamoDB_20120810.GetItem" },
+            "headers": { "X-Amz-Target": "DynamoDB_20120810.GetItem", "Content-Type": "application/x-amz-json-1.0" },
             "body": json!({ "TableName": table }).to_string(),
         })
         .to_string()

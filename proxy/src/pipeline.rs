@@ -11,7 +11,7 @@ use access::{Call, Credential, Lease, Refusal, RefusalCode, TargetName};
 use bytes::Bytes;
 use cloud::aws::cluster;
 use cloud::aws::recognise::{BodyReading, refine_with_body};
-use cloud::aws::vending::vends;
+use cloud::aws::vending::{vends, vends_to_anybody};
 use cloud::aws::verify::Check;
 use http::header::{ALT_SVC, AUTHORIZATION, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
@@ -153,7 +153,7 @@ impl<L: Lessor> Conversation<L> {
                         self.read_form((head, body), *unsigned, with, entry).await?
                     }
                     Some(unsigned) => self.pass_call_on((head, body.streamed()), *unsigned, entry)?,
-                    None => pass_on(head, body.streamed()),
+                    None => self.pass_on_to_stand_in(head, body),
                 }
             }
             Class::Elsewhere => {
@@ -294,11 +294,19 @@ impl<L: Lessor> Conversation<L> {
         if let (Some(said), RequestBody::Held(Some(held))) = (said, &body) {
             refine_with_body(call, said, held);
         }
-        let expected = Expected::of_unsigned(call, vends(call), self.app.default_target.as_ref())?;
+        let expected = Expected::of_unsigned(call, vends_to_anybody(call), self.app.default_target.as_ref())?;
         if expected.is_some() {
             Expected::announce(&mut head);
         }
         Ok(Outbound { expected, ..pass_on(head, body) })
+    }
+
+    /// A request to a host that stands in for a cloud, and that nothing is known of, goes on as it is; its answer may hold
+    /// keys like any other of a cloud.
+    fn pass_on_to_stand_in(&self, mut head: Parts, body: Upload) -> Outbound {
+        let expected = Expected::of_stranger(self.app.default_target.as_ref());
+        Expected::announce(&mut head);
+        Outbound { expected: Some(expected), ..pass_on(head, body.streamed()) }
     }
 
     /// The same for the request in a bearer; the request that carries the bearer stays as it is otherwise.

@@ -1,28 +1,22 @@
 //! What a request would do: IAM action and resource, from wherever the service's protocol names them.
 //!
-//! Four places can name an operation: `X-Amz-Target`, the parameter `Action` in query or body, the path of RPC v2, and
-//! method and path of REST services. A request that names different operations in two of them has no action, for a
-//! client could show one to us and the other to the service.
+//! Which operation it is says `naming`; services whose actions are no operations are here, and in `s3_action`.
 
 use std::borrow::Cow;
 
 use access::{Deed, NO_RESOURCE, OWN_ACCOUNT};
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use percent_encoding::percent_decode_str;
 
 use super::endpoints::Endpoint;
 use super::git;
+use super::naming::{self, Named, Written};
 use super::operations::{self, Service};
 use super::partition::partition_of;
-use super::query::{Contradiction, Query};
+use super::query::Query;
 use super::recognise::Head;
 use super::resource::{self, Said};
 use super::s3_target::{self, Place, Target};
 use super::{s3_action, s3_deeds, sqs};
-
-/// Longest operation name that is taken from the wire; AWS's longest has 77 characters.
-const MAX_OPERATION_BYTES: usize = 128;
 
 /// What the head of a request tells.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -73,8 +67,14 @@ pub(super) struct Known<'a> {
     pub(super) endpoint: Option<&'a Endpoint<'a>>,
 }
 
+/// Headers that name another method than the request line: to who honours them the request is another one.
+const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
 /// Head → action and resource.
 pub(super) fn read(known: Known<'_>) -> Reading {
+    if OVERRIDES.iter().any(|name| known.head.headers.contains_key(*name)) {
+        return Reading::default();
+    }
     if is_s3_family(known.service) {
         return on_s3(known).unwrap_or_default();
     }
@@ -86,12 +86,12 @@ pub(super) fn is_s3_family(service: &str) -> bool {
     matches!(service, "s3" | "s3express" | "s3-outposts" | "s3-object-lambda")
 }
 
-impl Known<'_> {
-    fn path(&self) -> &str {
+impl<'a> Known<'a> {
+    pub(super) fn path(self) -> &'a str {
         self.head.uri.path()
     }
 
-    fn method(&self) -> &str {
+    pub(super) fn method(self) -> &'a str {
         self.head.method.as_str()
     }
 
@@ -211,41 +211,35 @@ fn title_case(method: &str) -> String {
 
 fn by_operation(known: Known<'_>) -> Reading {
     let service = operations::service(known.service);
-    let Ok(operation) = operation(known, service) else { return Reading::default() };
-    let by_target = known.head.headers.contains_key("x-amz-target");
-    let is_form = known.method() == "POST"
-        && service.is_none_or(Service::speaks_query)
-        && (known.query.has("Action") || may_be_form(known.head.headers));
+    if known.service == "sqs" && known.query.has("QueueUrl") {
+        // Queues are named by the path or by the body.
+        return Reading::default();
+    }
+    let Ok(Named { operation, written }) = naming::read(known, service) else { return Reading::default() };
     let action = operation.as_deref().map(|name| named(service, known.service, name));
-    let body = |form, ways, template| Reading {
-        body: Some(BodyReading { form, ways, template }),
-        action: action.clone(),
-        ..Reading::default()
-    };
     let of_operation = service.zip(operation.as_deref());
     let ways = of_operation.and_then(|(service, name)| service.ways(name));
     let template = of_operation.and_then(|(service, name)| service.template(known.method(), name));
-    if is_form {
-        // Members beside the operation in the query could be others than those in the body.
-        let alone = known.query.pairs().all(|(name, _)| matches!(&*name, "Action" | "Version"));
-        let resource = queue(known).filter(|_| !by_target);
-        return Reading { resource, ..body(BodyForm::Query, ways.filter(|_| alone), template) };
-    }
-    let may_be_json = by_target || template.is_some();
-    if may_be_json && (known.service == "sqs" || ways.is_some_and(resource::needs_body)) {
-        return body(BodyForm::Json, ways, template);
-    }
-    let Some(ways) = ways else { return Reading { resource: queue(known), action, ..Reading::default() } };
-    let in_query = known.query.has("Action");
+    let is_form = written == Written::Form;
+    // Members beside the operation in the query could be others than those in the body.
+    let alone = known.query.pairs().all(|(name, _)| matches!(&*name, "Action" | "Version"));
+    let body = |form, ways| Some(BodyReading { form, ways, template });
+    let may_tell = known.service == "sqs" || ways.is_some_and(resource::needs_body);
+    let body = match written {
+        Written::Form => body(BodyForm::Query, ways.filter(|_| alone)),
+        Written::Json if may_tell => return Reading { action, body: body(BodyForm::Json, ways), ..Reading::default() },
+        Written::Json | Written::Otherwise => None,
+    };
+    let Some(ways) = ways else { return Reading { resource: queue(known), action, body, ..Reading::default() } };
     let said = Said {
         partition: known.partition(),
         region: known.region,
         path: known.path(),
         template,
         query: Some(known.query),
-        body: if in_query { resource::Body::Form(known.query) } else { resource::Body::Unread },
+        body: if is_form { resource::Body::Form(known.query) } else { resource::Body::Unread },
     };
-    told(action, resource::told(ways, said))
+    Reading { body, ..told(action, resource::told(ways, said)) }
 }
 
 /// The queue that the path names.
@@ -289,57 +283,4 @@ pub(super) fn prefix(service: &str) -> Cow<'static, str> {
 /// `dynamodb:GetItem`
 pub(super) fn named(service: Option<&Service>, signing_name: &str, operation: &str) -> String {
     service.map_or_else(|| format!("{signing_name}:{operation}"), |service| service.action(operation))
-}
-
-fn operation(known: Known<'_>, service: Option<&'static Service>) -> Result<Option<String>, Contradiction> {
-    if known.head.headers.contains_key("x-http-method-override") {
-        return Err(Contradiction);
-    }
-    let in_query = if service.is_none_or(Service::speaks_query) { known.query.one("Action")? } else { None };
-    let in_query = in_query.map(|name| checked(&name).map(str::to_owned)).transpose()?;
-    let in_path = service.is_none_or(Service::speaks_cbor).then(|| rpc_operation(known.path())).flatten();
-    let by_route = service.and_then(|service| service.operation(known.method(), known.path(), &known.query));
-    let is_routed = service.is_some_and(Service::speaks_rest) && known.path() != "/";
-    if is_routed && by_route.is_none() && in_path.is_none() {
-        // The service goes by the path, and we cannot read it: what stands elsewhere must not speak for it.
-        return Err(Contradiction);
-    }
-    let places = [
-        target(known.head.headers)?.map(str::to_owned),
-        in_query,
-        in_path.map(str::to_owned),
-        by_route.map(str::to_owned),
-    ];
-    let mut names = places.into_iter().flatten();
-    let first = names.next();
-    if names.all(|name| Some(&name) == first.as_ref()) { Ok(first) } else { Err(Contradiction) }
-}
-
-/// `X-Amz-Target: DynamoDB_20120810.GetItem` → `GetItem`.
-fn target(headers: &HeaderMap) -> Result<Option<&str>, Contradiction> {
-    let mut values = headers.get_all("x-amz-target").iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Contradiction)?;
-    let name = checked(text.rsplit('.').next().unwrap_or(text))?;
-    if values.next().is_some() { Err(Contradiction) } else { Ok(Some(name)) }
-}
-
-/// `/service/GraniteServiceVersion20100801/operation/PutMetricData` (Smithy RPC v2 CBOR), below any prefix.
-fn rpc_operation(path: &str) -> Option<&str> {
-    let mut segments = path.rsplit('/');
-    let (operation, word, _, service) = (segments.next()?, segments.next()?, segments.next()?, segments.next()?);
-    (word == "operation" && service == "service").then(|| checked(operation).ok()).flatten()
-}
-
-/// An operation's name as services spell it; anything else is no name.
-pub(super) fn checked(name: &str) -> Result<&str, Contradiction> {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    let fits = !name.is_empty() && name.len() <= MAX_OPERATION_BYTES && name.bytes().all(word);
-    if fits { Ok(name) } else { Err(Contradiction) }
-}
-
-fn may_be_form(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let is = |start: &str| content_type.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
-    !(is("application/x-amz-json") || is("application/json") || is("application/cbor"))
 }

@@ -45,6 +45,7 @@ pub mod event;
 mod action;
 mod endpoint_rules;
 mod members;
+mod naming;
 mod query;
 mod resource;
 mod routes;

@@ -78,14 +78,14 @@ impl Service {
         self.protocols.contains('q')
     }
 
+    /// Whether it takes its operation from `X-Amz-Target` (AWS JSON).
+    pub(super) fn speaks_json(&self) -> bool {
+        self.protocols.contains('j')
+    }
+
     /// Whether its operation may stand in the path `/service/…/operation/…` (Smithy RPC v2 CBOR).
     pub(super) fn speaks_cbor(&self) -> bool {
         self.protocols.contains('c')
-    }
-
-    /// Whether it takes its operation from method and path (REST protocols), beside others perhaps.
-    pub(super) fn speaks_rest(&self) -> bool {
-        self.protocols.contains('r')
     }
 
     /// The operation that a method, a path and a query name; `None` where no route or more than one fits.

@@ -11,6 +11,7 @@ use super::action::{self, BodyForm, Known};
 use super::credentialing::{self, BadProof, Credentialing};
 use super::endpoints::{Endpoint, UnknownHost, resolve};
 use super::git;
+use super::naming;
 use super::operations;
 use super::presigned;
 use super::query::Query;
@@ -131,13 +132,20 @@ pub fn refine_with_body(call: &mut Call, reading: BodyReading, body: &[u8]) {
 }
 
 fn refine_with_form(call: &mut Call, reading: BodyReading, body: &[u8]) {
+    if body.is_empty() {
+        return;
+    }
+    if call.service != "sqs" {
+        // What the query told of resources, the body could tell otherwise.
+        (call.resource, call.also) = (None, Vec::new());
+    }
     let Ok(form) = std::str::from_utf8(body) else {
         (call.action, call.resource) = (None, None);
         return;
     };
     let form = Query::parse(Some(form));
     let in_body =
-        form.one("Action").and_then(|name| name.map(|name| action::checked(&name).map(str::to_owned)).transpose());
+        form.one("Action").and_then(|name| name.map(|name| naming::checked(&name).map(str::to_owned)).transpose());
     let service = operations::service(&call.service);
     let mut ways = reading.ways;
     call.action = match in_body {

@@ -24,6 +24,9 @@ const UNTOLD: SignedDuration = SignedDuration::from_hours(1);
 /// Numbers from here on are milliseconds: as seconds they would lie beyond the year 5000.
 const FIRST_MILLISECONDS: f64 = 1e11;
 
+/// What members are called that hold the secret of a key.
+const SECRETS: [&str; 2] = ["secretaccesskey", "secretkey"];
+
 /// Why the keys in an answer cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
@@ -77,6 +80,12 @@ pub struct Vended {
     /// Where access key id, secret and token stand.
     places: [Range<usize>; 3],
     form: Form,
+}
+
+/// Whether the secret of a key may stand in an answer that is not known to hold one: the name of such a member does. All
+/// writers of such answers write it as it is.
+pub fn may_hold_keys(body: &[u8]) -> bool {
+    SECRETS.iter().any(|name| body.windows(name.len()).any(|text| text.eq_ignore_ascii_case(name.as_bytes())))
 }
 
 /// Finds every access key in `body`, in the order of the answer. `now` counts where the answer names no end.
@@ -148,7 +157,7 @@ impl Form {
 fn part(name: &str) -> Option<usize> {
     match name {
         "accesskeyid" => Some(0),
-        "secretaccesskey" | "secretkey" => Some(1),
+        secret if SECRETS.contains(&secret) => Some(1),
         "sessiontoken" => Some(2),
         _ => None,
     }

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use access::Call;
 
-use super::action;
+use super::endpoints::resolve;
+use super::{action, operations};
 
 /// `cloud/tools/aws_credentials.py` writes it and describes its lines.
 const GENERATED: &str = include_str!("../../data/aws_credentials.tsv");
@@ -15,6 +16,8 @@ const GENERATED: &str = include_str!("../../data/aws_credentials.tsv");
 pub enum Vends {
     /// None.
     Nothing,
+    /// None that we know of, at a service or by a name that makes us look whether it is so.
+    Hardly,
     /// Access keys with their session tokens.
     Keys {
         /// The answer may be without.
@@ -34,6 +37,9 @@ struct Table {
     services: Vec<&'static str>,
 }
 
+/// What operations that hand out credentials have in their names, for those that are newer than the table.
+const TELLING: [&str; 6] = ["access", "assume", "credential", "federat", "session", "token"];
+
 /// What `call` hands out.
 ///
 /// A request that could be read in two ways has no action ([`super::recognise`]). Where the service hands out credentials,
@@ -41,13 +47,32 @@ struct Table {
 /// unread. Of S3 that is true of the hosts alone that make sessions: much of S3 has no action.
 pub fn vends(call: &Call) -> Vends {
     let table = table();
+    let is_s3 = action::is_s3_family(&call.service);
     match &call.action {
-        Some(action) => table.actions.get(action.as_str()).copied().unwrap_or(Vends::Nothing),
-        None if action::is_s3_family(&call.service) && !makes_s3_sessions(&call.host) => Vends::Nothing,
-        None if action::is_s3_family(&call.service) => Vends::Unclear,
-        None if table.services.contains(&call.service.as_str()) => Vends::Unclear,
+        Some(action) => match table.actions.get(action.as_str()) {
+            Some(known) => *known,
+            None if !is_s3 && (table.services.contains(&call.service.as_str()) || is_telling(action)) => Vends::Hardly,
+            None => Vends::Nothing,
+        },
+        None if is_s3 && !makes_s3_sessions(&call.host) => Vends::Nothing,
+        None if is_s3 || table.services.contains(&call.service.as_str()) => Vends::Unclear,
+        None if operations::service(&call.service).is_none() => Vends::Hardly,
         None => Vends::Nothing,
     }
+}
+
+/// The same for a call that nobody signed. At a host that stands in for a cloud it may be any call: what it says of
+/// itself there was taken from a URL that somebody else signed.
+pub fn vends_to_anybody(call: &Call) -> Vends {
+    match vends(call) {
+        Vends::Nothing if resolve(&call.host).is_err() => Vends::Hardly,
+        known => known,
+    }
+}
+
+fn is_telling(action: &str) -> bool {
+    let operation = action.split(':').next_back().unwrap_or_default().to_ascii_lowercase();
+    TELLING.iter().any(|word| operation.contains(word))
 }
 
 /// Directory buckets (`CreateSession`), and S3 Control (`GetDataAccess`).
@@ -89,19 +114,23 @@ mod tests {
     }
 
     fn at(host: &str, service: &str, action: Option<&str>) -> Vends {
-        vends(&Call {
+        vends(&Call { action: action.map(str::to_owned), ..at_call(host, service) })
+    }
+
+    fn at_call(host: &str, service: &str) -> Call {
+        Call {
             cloud: Cloud::Aws,
             service: service.into(),
             prefix: service.to_owned().into(),
             region: None,
-            action: action.map(str::to_owned),
+            action: None,
             resource: None,
             also: Vec::new(),
             method: "POST".into(),
             host: host.into(),
             path: "/".into(),
             spelling: Spelling::Plain,
-        })
+        }
     }
 
     #[test]
@@ -115,7 +144,10 @@ mod tests {
             ("codepipeline", "codepipeline:PollForJobs", Vends::Keys { perhaps: true }),
             ("iam", "iam:CreateAccessKey", Vends::Lasting),
             ("ecr", "ecr:GetAuthorizationToken", Vends::Token),
-            ("sts", "sts:GetCallerIdentity", Vends::Nothing),
+            ("sts", "sts:GetCallerIdentity", Vends::Hardly),
+            ("sts", "sts:GetNewbornKeys", Vends::Hardly),
+            ("newborn", "newborn:GetNewbornCredentials", Vends::Hardly),
+            ("sqs", "sqs:ReceiveMessage", Vends::Nothing),
             ("s3", "s3:GetObject", Vends::Nothing),
         ] {
             assert_eq!(of(service, Some(action)), expected, "{action}");
@@ -128,11 +160,20 @@ mod tests {
         assert_eq!(of("iam", None), Vends::Unclear);
         assert_eq!(of("s3", None), Vends::Nothing);
         assert_eq!(of("dynamodb", None), Vends::Nothing);
+        assert_eq!(of("newborn", None), Vends::Hardly);
         assert_eq!(
             at("b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com", "s3express", None),
             Vends::Unclear
         );
         assert_eq!(at("123456789012.s3-control.us-east-1.amazonaws.com", "s3", None), Vends::Unclear);
+    }
+
+    /// A host that no rule knows may be any cloud's, whatever a URL of somebody else's says.
+    #[test]
+    fn answers_to_nobodys_calls_at_stand_ins_are_looked_at() {
+        let call = |host: &str| Call { action: Some("s3:GetObject".into()), ..at_call(host, "s3") };
+        assert_eq!(vends_to_anybody(&call("minio.acme.test")), Vends::Hardly);
+        assert_eq!(vends_to_anybody(&call("b.s3.us-east-1.amazonaws.com")), Vends::Nothing);
     }
 
     #[test]

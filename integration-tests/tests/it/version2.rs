@@ -93,9 +93,13 @@ async fn forged_changed_stale_and_foreign_calls_are_refused() {
             true => Signed { body: b"Action=GetSessionToken".to_vec(), ..signed.clone() }.and("Content-Length", "22"),
             false => Signed { target: "/?Action=GetSessionToken".into(), ..signed.clone() },
         };
-        for asked in [changed, more] {
+        let mismatch = (403, "SignatureDoesNotMatch", RefusalCode::PlaceholderInvalid);
+        // A form beside the query is read before its hash is missed.
+        let withheld = (403, "AccessDenied", RefusalCode::CredentialWithheld);
+        for (asked, expected) in [(changed, mismatch), (more, if signed.body.is_empty() { withheld } else { mismatch })]
+        {
             let refusal = Refusal::in_xml(&world.ask_v2(&asked).await);
-            world.refused(&refusal, (403, "SignatureDoesNotMatch", RefusalCode::PlaceholderInvalid), "").await;
+            world.refused(&refusal, expected, "").await;
         }
         let early = world.clock.now() - jiff::SignedDuration::from_mins(16);
         let refusal = Refusal::in_xml(&world.ask_v2(&ask.clone().called_v2(&world.program.keys, (early, None))).await);

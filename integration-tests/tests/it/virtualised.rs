@@ -157,6 +157,7 @@ async fn jobs_without_keys_are_passed_on() {
     let host = "codepipeline.us-east-1.amazonaws.com";
     let poll = Ask::to(("codepipeline", "us-east-1"), "POST", host, "/")
         .header("X-Amz-Target", "CodePipeline_20150709.PollForJobs")
+        .header("Content-Type", "application/x-amz-json-1.1")
         .body("{}");
     let reply = world.program.call(poll).await;
     assert_eq!((reply.status(), reply.text().as_str()), (200, r#"{"jobs":[]}"#));
@@ -272,7 +273,7 @@ async fn unsigned(world: &World, (method, host, target): (&str, &str, &str), hea
 #[tokio::test]
 async fn keys_for_other_proofs_than_a_signature_are_placeholders_that_the_default_targets_grants_cover() {
     let world = World::new().await;
-    let cognito = "X-Amz-Target: AWSCognitoIdentityService.GetCredentialsForIdentity\r\n";
+    let cognito = "X-Amz-Target: AWSCognitoIdentityService.GetCredentialsForIdentity\r\nContent-Type: application/x-amz-json-1.1\r\n";
     let to_cognito = ("POST", "cognito-identity.us-east-1.amazonaws.com", "/");
     let visitor = unsigned(&world, to_cognito, cognito, r#"{"IdentityId":"us-east-1:1"}"#).await;
     let visitor = Temporary::in_json(&world, &visitor, "/Credentials", ["AccessKeyId", "SecretKey", "SessionToken"]);
@@ -322,6 +323,60 @@ async fn call_that_may_be_one_for_keys_is_refused() {
     let expected = (403, "AccessDenied", RefusalCode::CredentialWithheld);
     world.refused(&refusal, expected, "does not say clearly").await;
     assert!(world.cloud.seen().is_empty());
+}
+
+/// Head and body name two operations, and the service goes by the body.
+#[tokio::test]
+async fn keys_do_not_come_through_where_the_head_names_a_harmless_operation() {
+    let world = World::new().await;
+    let body = "Action=GetSessionToken&Version=2011-06-15";
+    let target = Ask::to(("sts", "us-east-1"), "POST", STS, "/").header("X-Amz-Target", "x.GetCallerIdentity");
+    let mut asks: Vec<Ask> = ["application/cbor", "application/x-amz-json-1.1", "application/jsonx"]
+        .map(|kind| target.clone().header("Content-Type", kind))
+        .into();
+    for method in ["GET", "PUT", "PATCH", "DELETE", "POST"] {
+        let ask = Ask::to(("sts", "us-east-1"), method, STS, "/?Action=GetCallerIdentity");
+        asks.push(ask.header("Content-Type", "application/json"));
+    }
+    for ask in asks {
+        let reply = world.program.call(ask.body(body)).await;
+        assert_eq!(reply.head.get("x-countersign-refusal"), Some("credential-withheld"), "{}", reply.text());
+    }
+    let create = Ask::to(("iam", "us-east-1"), "POST", "iam.amazonaws.com", "/")
+        .header("X-Amz-Target", "x.ListUsers")
+        .header("Content-Type", "application/cbor")
+        .body("Action=CreateAccessKey&Version=2010-05-08&UserName=alice");
+    assert_eq!(world.program.call(create).await.head.get("x-countersign-refusal"), Some("credential-withheld"));
+    assert!(world.cloud.seen().is_empty());
+}
+
+/// An operation that is newer than our tables, at a service that hands out keys.
+#[tokio::test]
+async fn keys_that_nobody_expects_are_kept_all_the_same() {
+    let world = World::new().await;
+    let answer = world.program.call(form("Action=GetNewbornKeys&Version=2011-06-15")).await;
+    assert_eq!(Temporary::in_xml(&world, &answer).call(put()).await.status(), 200);
+    let identity = world.program.call(form("Action=GetCallerIdentity&Version=2011-06-15")).await;
+    assert!(identity.text().contains("<Arn>arn:aws:sts::"), "{}", identity.text());
+}
+
+/// Behind a host of the operator's own may be any service.
+#[tokio::test]
+async fn keys_from_a_host_that_stands_in_for_a_cloud_are_kept_too() {
+    let mut world = World::new().await;
+    let cloud = format!("endpoints:\n  sts.acme.test: http://{}\n", world.cloud.address());
+    world.change_config("endpoints:\n", &cloud).await;
+    world.program = world.another_program();
+    world.program.call(put()).await;
+    let token = &world.cloud.exchanges()[0].parameters["WebIdentityToken"];
+    let role = &world.cloud.exchanges()[0].parameters["RoleArn"];
+    let body = format!(
+        "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn={role}&RoleSessionName=own&WebIdentityToken={token}"
+    );
+    for headers in ["Content-Type: application/x-www-form-urlencoded\r\n", "Accept-Encoding: gzip\r\n"] {
+        let answer = unsigned(&world, ("POST", "sts.acme.test", "/"), headers, &body).await;
+        assert_eq!(Temporary::in_xml(&world, &answer).call(put()).await.status(), 200);
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,21 @@ use crate::upstream::Answered;
 /// Longest answer that is read for keys. One of STS has 2 KiB; a page of jobs with keys each, some ten.
 const MAX_ANSWER: usize = 256 * 1024;
 
+/// The types of the answers of APIs, in which keys could stand that nobody expects there. One without a type may be a
+/// socket's, unless it says its length.
+const WITH_KEYS: [&str; 7] = [
+    "application/cbor",
+    "application/json",
+    "application/x-amz-cbor-1.1",
+    "application/x-amz-json-1.0",
+    "application/x-amz-json-1.1",
+    "application/xml",
+    "text/xml",
+];
+
+const WITHOUT_TARGET: &str =
+    "set `proxy.default_target`, or let the program use the placeholder keys that it was given";
+
 /// How often another id is drawn where one is taken. It has 40 random bits: the second draw is free but for a wonder.
 const DRAWS: usize = 4;
 
@@ -34,19 +49,28 @@ const OF_THE_BODY: [HeaderName; 5] = [
 /// An answer to come that holds keys, and what will be asked of calls that are made with them.
 #[derive(Debug)]
 pub(crate) struct Expected {
-    /// The target whose grants must cover them.
-    target: TargetName,
+    /// The target whose grants must cover them; none for an unsigned call where no target is the default.
+    target: Option<TargetName>,
     /// The only caller who may make them; the keys of a call that nobody signed belong to whoever has their placeholder.
     owner: Option<Owner>,
-    /// The answer may be without.
-    perhaps: bool,
+    odds: Odds,
+}
+
+/// How surely an answer holds keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Odds {
+    /// It has to.
+    Always,
+    /// It may be without.
+    Perhaps,
+    /// Nothing says so. Only what looks like keys is held back; all else is passed on as it comes.
+    Hardly,
 }
 
 impl Expected {
     /// What a call that was signed with a placeholder for `target` has to be answered with.
     pub(crate) fn of_signed(vends: Vends, target: &TargetName, lease: &Lease) -> Option<Self> {
-        let Vends::Keys { perhaps } = vends else { return None };
-        Some(Self { target: target.clone(), owner: Some(Owner::of(lease)), perhaps })
+        Some(Self { target: Some(target.clone()), owner: Some(Owner::of(lease)), odds: Odds::of(vends)? })
     }
 
     /// The same for a call that carries another proof than a signature. The keys that it buys are the program's own, but
@@ -58,14 +82,19 @@ impl Expected {
     ) -> Result<Option<Self>, Refusal> {
         match vends {
             Vends::Nothing => Ok(None),
-            Vends::Keys { perhaps } => match default {
-                Some(target) => Ok(Some(Self { target: target.clone(), owner: None, perhaps })),
-                None => Err(withheld(call, "access keys that no target's grants apply to")
-                    .help("set `proxy.default_target`, or let the program use the placeholder keys that it was given")),
-            },
+            Vends::Hardly => Ok(Some(Self::of_stranger(default))),
+            Vends::Keys { .. } if default.is_none() => {
+                Err(withheld(call, "access keys that no target's grants apply to").help(WITHOUT_TARGET))
+            }
+            Vends::Keys { .. } => Ok(Odds::of(vends).map(|odds| Self { target: default.cloned(), owner: None, odds })),
             Vends::Token | Vends::Lasting => Err(withheld(call, "a credential that the program would hold itself")),
             Vends::Unclear => Err(unclear(call)),
         }
+    }
+
+    /// The same at a host that stands in for a cloud, of which no rule says what is asked there.
+    pub(crate) fn of_stranger(default: Option<&TargetName>) -> Self {
+        Self { target: default.cloned(), owner: None, odds: Odds::Hardly }
     }
 
     /// Asks for an answer that can be read.
@@ -74,10 +103,21 @@ impl Expected {
     }
 }
 
+impl Odds {
+    const fn of(vends: Vends) -> Option<Self> {
+        match vends {
+            Vends::Keys { perhaps: false } => Some(Self::Always),
+            Vends::Keys { perhaps: true } => Some(Self::Perhaps),
+            Vends::Hardly => Some(Self::Hardly),
+            Vends::Nothing | Vends::Lasting | Vends::Token | Vends::Unclear => None,
+        }
+    }
+}
+
 /// Refuses before anything is lent what nothing can stand for.
 pub(crate) fn refuse_hopeless(call: &Call, vends: Vends) -> Result<(), Refusal> {
     match vends {
-        Vends::Nothing | Vends::Keys { .. } | Vends::Token => Ok(()),
+        Vends::Nothing | Vends::Hardly | Vends::Keys { .. } | Vends::Token => Ok(()),
         Vends::Lasting => Err(withheld(call, "a key without an end, which no placeholder can stand for")
             .help("make lasting keys elsewhere, or grant a target instead: programs here need none")),
         Vends::Unclear => Err(unclear(call)),
@@ -120,31 +160,54 @@ pub(crate) async fn take_keys(
     now: Timestamp,
 ) -> Result<(), Stop> {
     let headers = answered.response.headers();
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if expected.odds == Odds::Hardly && !could_hold_keys(headers) {
+        return Ok(());
+    }
+    if is_compressed(headers) {
         return Err(unread("it is compressed, though it was asked for as it is").into());
     }
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let mut length = Err(unread("it was not read"));
-    let look = |body: &mut Vec<u8>| length = virtualise((body, &content_type), expected, books, now);
+    let look = |body: &mut Vec<u8>| {
+        let is_free = expected.odds == Odds::Hardly && !vended::may_hold_keys(body);
+        length = if is_free { Ok(None) } else { virtualise((body, &content_type), expected, books, now) };
+    };
     answered.look_ahead(MAX_ANSWER + 1, look).await.map_err(|error| trouble::broken_off(&error))?;
-    describe(answered.response.headers_mut(), length?);
+    if let Some(length) = length? {
+        describe(answered.response.headers_mut(), length);
+    }
     Ok(())
 }
 
-/// The answer's new length.
+/// Whether an answer that nobody expects to hold keys is one in which they could be found: not a stream, not an object.
+fn could_hold_keys(headers: &HeaderMap) -> bool {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let kind = text(&CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let is_short =
+        text(&CONTENT_LENGTH).and_then(|length| length.parse().ok()).is_none_or(|length| MAX_ANSWER >= length);
+    is_short && !is_compressed(headers) && WITH_KEYS.iter().any(|known| known.eq_ignore_ascii_case(kind))
+}
+
+fn is_compressed(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
+}
+
+/// The answer's new length; `None` where it stays as it is.
 fn virtualise(
     (body, content_type): (&mut Vec<u8>, &str),
     expected: &Expected,
     (placeholders, kept): Books<'_>,
     now: Timestamp,
-) -> Result<usize, Refusal> {
+) -> Result<Option<usize>, Refusal> {
     if body.len() > MAX_ANSWER {
         return Err(unread(&format!("it is longer than {MAX_ANSWER} bytes")));
     }
     let unreadable = |why: Unreadable| unread(&why.to_string());
     let vended = vended::read(body, content_type, now).map_err(unreadable)?;
-    if vended.is_empty() && !expected.perhaps {
-        return Err(unread("there are none in it"));
+    match &vended[..] {
+        [] if expected.odds == Odds::Always => return Err(unread("there are none in it")),
+        [] => return Ok(None),
+        _ => {}
     }
     let drawn = vended.iter().map(|_| draw(placeholders, kept, now)).collect::<Result<Vec<_>, _>>()?;
     let replaced = vended::replace(body, &vended, &drawn).map_err(unreadable)?;
@@ -153,7 +216,7 @@ fn virtualise(
     }
     body.zeroize();
     *body = replaced;
-    Ok(body.len())
+    Ok(Some(body.len()))
 }
 
 fn keep(
@@ -162,6 +225,8 @@ fn keep(
     expected: &Expected,
     (kept, now): (&DerivedCredentials, Timestamp),
 ) -> Result<(), Refusal> {
+    let target = expected.target.clone();
+    let target = target.ok_or_else(|| unread("no target's grants apply to them").help(WITHOUT_TARGET))?;
     let principal = principal.unwrap_or_else(|| credential.access_key_id.clone());
     tracing::info!(
         access_key_id = credential.access_key_id,
@@ -170,7 +235,7 @@ fn keep(
         until = %credential.expires,
         "temporary credentials kept, and a placeholder given in their place"
     );
-    let derived = Derived::new(Credential::Aws(credential), expected.target.clone(), expected.owner.clone(), principal);
+    let derived = Derived::new(Credential::Aws(credential), target, expected.owner.clone(), principal);
     let is_free = kept.keep(placeholder.access_key_id, derived, now);
     if is_free { Ok(()) } else { Err(unread("no placeholder was free for them")) }
 }
@@ -232,7 +297,7 @@ mod tests {
         let (call, keys) = (call("sts:AssumeRoleWithWebIdentity"), Vends::Keys { perhaps: false });
         let receipts = TargetName::new("receipts").unwrap();
         let expected = Expected::of_unsigned(&call, keys, Some(&receipts)).unwrap().unwrap();
-        assert!(expected.target == receipts && expected.owner.is_none());
+        assert!(expected.target == Some(receipts) && expected.owner.is_none());
         let refusal = Expected::of_unsigned(&call, keys, None).unwrap_err();
         assert_eq!(refusal.code, RefusalCode::CredentialWithheld);
         assert!(refusal.help.unwrap().contains("proxy.default_target"));

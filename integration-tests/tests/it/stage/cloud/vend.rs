@@ -75,7 +75,7 @@ fn from_sts(state: &State, head: &Head, (session, content): (&Session, &[u8])) -
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     let (role, name) = match field("Action") {
         "AssumeRole" => (field("RoleArn"), field("RoleSessionName")),
-        "GetSessionToken" => (session.arn.as_str(), "itself"),
+        "GetSessionToken" | "GetNewbornKeys" => (session.arn.as_str(), "itself"),
         _ => return None,
     };
     let given = give(state, role, name, false);
