@@ -48,11 +48,12 @@ TOKENS = {
         "GetWorkloadAccessTokenForUserId",
     },
     "codeartifact": {"GetAuthorizationToken"},  # package managers, 12 hours
-    "cognito-identity": {"GetOpenIdTokenForDeveloperIdentity"},  # buys a role from STS
+    "cognito-identity": {"GetOpenIdToken", "GetOpenIdTokenForDeveloperIdentity"},  # buys a role from STS
     "connect": {"GetFederationToken"},
     "ecr": {"GetAuthorizationToken"},  # docker, 12 hours
     "ecr-public": {"GetAuthorizationToken"},
     "elasticmapreduce": {"GetClusterSessionCredentials"},
+    "emr-containers": {"GetManagedEndpointSessionCredentials"},
     "iot": {"CreateKeysAndCertificate", "CreateProvisioningClaim"},  # a certificate buys a role from IoT
     "license-manager": {"GetAccessToken"},  # buys a role from STS
     "redshift": {"GetClusterCredentials", "GetClusterCredentialsWithIAM", "GetIdentityCenterAuthToken"},

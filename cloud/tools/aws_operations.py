@@ -19,7 +19,8 @@ A way to a resource is `*` (none in particular) or an ARN in which `<x>` stands 
 label of the path, `<?x>` the parameter x of the query, `<x>` the member x of the body; `<a[].b>` each b in the list a,
 `<a{}>` each key of the map a; `:d` in the end what counts where it is left out, `/` a slash at its start that does not
 count. After a space comes another way that may be said instead; after `&` one that counts too,
-perhaps with an action of its own, `Action=`. An ARN that is said whole is taken as it is, and `=<x>` is nothing else; `model:` is Bedrock's.
+perhaps with an action of its own, `Action=`. An ARN that is said whole is taken as it is, and `=<x>` is nothing else; `model:` is Bedrock's;
+`partiql:` tells actions alone, each by the statement at its place.
 
 Writes `config/data/aws_services.tsv` too, each signing name with what the service's actions begin with; and
 `cloud/testdata/aws_known_operations.tsv`: by signing name how many operations there are, of how many the
@@ -158,6 +159,9 @@ RESOURCES = {
             for member, action in [("Put", "PutItem"), ("Update", "UpdateItem"), ("Delete", "DeleteItem")]
             + [("ConditionCheck", "ConditionCheckItem")]
         ),
+        "ExecuteStatement": "partiql:<Statement>",
+        "BatchExecuteStatement": "partiql:<Statements[].Statement>",
+        "ExecuteTransaction": "partiql:<TransactStatements[].Statement>",
     },
     # A model or an inference profile, by its id: `cloud::aws::resource` tells them apart.
     "bedrock": each("model:<1>", "InvokeModel InvokeModelWithResponseStream Converse ConverseStream CountTokens"),
@@ -183,7 +187,7 @@ RESOURCES = {
             "UntagResource UpdateSecretVersionStage",
         ),
         "CreateSecret": ARN % "secretsmanager" + "secret:<Name>-??????",
-        "BatchGetSecretValue": ARN % "secretsmanager" + "secret:<SecretIdList[]>-??????",
+        "BatchGetSecretValue": f"BatchGetSecretValue=*&GetSecretValue={ARN % 'secretsmanager'}secret:<SecretIdList[]>-??????",
     },
     "sns": {**each("=<TopicArn> =<TargetArn>", "Publish PublishBatch"), "CreateTopic": ARN % "sns" + "<Name>"},
     # In ARNs of parameters a slash at the start of the name is not written twice.
@@ -225,6 +229,9 @@ WITHOUT_RESOURCES = {"apigateway", "execute-api", "s3-control", "s3-outposts", "
 
 # Spoken by older SDKs, no longer named by the models.
 OLDER_PROTOCOLS = {"sqs": "q"}
+
+# Members that name the account of a resource, by IAM prefix.
+ACCOUNTS = {"ecr": "registryId"}
 
 PROTOCOLS = {"query": "q", "ec2": "q", "json": "j", "smithy-rpc-v2-cbor": "c", "rest-json": "r", "rest-xml": "r"}
 
@@ -320,6 +327,10 @@ def ways(reference, prefix, action, said):
             names = names.replace("${%s}" % variable, said[variable.lower()])
         for variable in ("Partition", "Region", "Account"):
             names = names.replace("${%s}" % variable, "{%s}" % variable.lower())
+        if prefix in ACCOUNTS and ACCOUNTS[prefix].lower() in said:
+            names = names.replace("{account}", "<%s:{account}>" % ACCOUNTS[prefix])
+        if (prefix, kind) == ("logs", "log-group"):
+            names += ":log-stream:"  # so the service asks IAM, and so policies are written: `log-group:NAME:*`
     stems = {re.sub(r"[^a-z]", "", kind.lower()), "resource", ""}
     stems |= {re.sub("(name|id)$", "", own[-1].lower())} if own else set()
     whole = [f"={said[stem + 'arn']}" for stem in sorted(stems) if stem + "arn" in said]
@@ -386,6 +397,7 @@ def main(root, iam_data):
     # S3's four signing names: clients sign `s3` for the hosts of the other three.
     others = [("s3", other) for other in ("s3express", "s3-outposts", "s3-object-lambda")]
     names = {(name, IAM_PREFIX.get(name, name)) for name in protocols} | set(others) | {(other, other) for _, other in others}
+    names.add(("iotdevicegateway", "iot"))  # MQTT over WebSocket, which no model knows
     write("../config/data/aws_services.tsv", lines[:1] + sorted("\t".join(pair) for pair in names))
     counts = [(name, sum(bool(way) for way in resources[name].values()), counter) for name, counter in known.items()]
     table = [f"{name}\t{c['operations']}\t{c['actions']}\t{on}" for name, on, c in sorted(counts)]

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use access::{Deed, NO_RESOURCE, OWN_ACCOUNT};
+use access::{Deed, NO_RESOURCE, OWN_ACCOUNT, Spelling};
 use percent_encoding::percent_decode_str;
 
 use super::endpoints::Endpoint;
@@ -15,8 +15,9 @@ use super::partition::partition_of;
 use super::query::Query;
 use super::recognise::Head;
 use super::resource::{self, Said};
+use super::s3_deeds::{self, Orders};
 use super::s3_target::{self, Place, Target};
-use super::{s3_action, s3_deeds, sqs};
+use super::{s3_action, sqs, uri};
 
 /// What the head of a request tells.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -67,6 +68,12 @@ pub(super) struct Known<'a> {
     pub(super) endpoint: Option<&'a Endpoint<'a>>,
 }
 
+/// What handshakes of MQTT over WebSocket are signed for (AWS IoT Core, "Protocols").
+pub(super) const IOT_GATEWAY: &str = "iotdevicegateway";
+
+/// Names the API at an endpoint of a VPC.
+const API_ID: &str = "x-apigw-api-id";
+
 /// Headers that name another method than the request line: to who honours them the request is another one.
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
@@ -105,27 +112,26 @@ impl<'a> Known<'a> {
 fn on_s3(known: Known<'_>) -> Option<Reading> {
     let place = Place { host: known.head.host, endpoint: known.endpoint, partition: known.partition() };
     let target = s3_target::read(place, known.path())?;
+    let orders = Orders::read(known.head.headers, known.query)?;
     // The host says more than the scope: clients sign `s3` for hosts of the other three.
     let family = known.endpoint.map_or(known.service, |endpoint| endpoint.service);
     let name = match &target {
         Target::Control => control_operation(known, family)?,
         Target::Account if family == "s3express" => "ListAllMyDirectoryBuckets",
-        target => s3_action::action(known.method(), target, known.query, known.head.headers)?,
+        target => s3_action::action(known.method(), target, known.query, orders)?,
     };
     let deletes = known.query.has("delete") && known.method() == "POST";
     let body = deletes.then_some(BodyReading { form: BodyForm::Deletes, ways: None, template: None });
-    let (resource, also) = match target {
-        Target::Control => (None, Vec::new()),
-        Target::Account => (Some(NO_RESOURCE.to_owned()), Vec::new()),
+    let action = Some(format!("{family}:{name}"));
+    let resource = match target {
+        Target::Control => return Some(Reading { action, body, ..Reading::default() }),
+        Target::Account => NO_RESOURCE.to_owned(),
         // The keys are in the body: several objects, or a form.
-        Target::Bucket(arn) if matches!(name, "DeleteObject" | "PutObject") => (Some(arn + "/*"), Vec::new()),
-        Target::Bucket(arn) => (Some(arn), Vec::new()),
-        Target::Object(arn) => {
-            let also = s3_deeds::besides(family, (name, &arn), (place.partition, known.head.headers));
-            (Some(arn), also)
-        }
+        Target::Bucket(arn) if matches!(name, "DeleteObject" | "PutObject") => arn + "/*",
+        Target::Bucket(arn) | Target::Object(arn) => arn,
     };
-    Some(Reading { action: Some(format!("{family}:{name}")), resource, also, body })
+    let also = s3_deeds::besides(family, (name, &resource), (place, orders));
+    Some(Reading { action, resource: Some(resource), also, body })
 }
 
 /// S3 Control's routes, and those of S3 on Outposts' own API.
@@ -154,16 +160,28 @@ fn data_plane(known: Known<'_>) -> Option<Reading> {
         }
         ("apigateway", _) => Some(Reading {
             action: Some(format!("apigateway:{}", known.method())),
-            resource: known
-                .region
-                .map(|region| format!("arn:{}:apigateway:{region}::{}", known.partition(), known.path())),
+            resource: known.region.zip(managed(known)).map(|(region, path)| {
+                let partition = known.partition();
+                format!("arn:{partition}:apigateway:{region}::{path}")
+            }),
             ..Reading::default()
         }),
         ("execute-api", Some(endpoint)) => Some(on_execute_api(known, endpoint)),
         (git::SERVICE, None) if git::region_of(known.head.host).is_some() => {
-            Some(Reading { action: git::action(known.path(), known.query).map(str::to_owned), ..Reading::default() })
+            let region = git::region_of(known.head.host)?;
+            let repository = git::repository(known.path());
+            Some(Reading {
+                action: git::action(known.path(), known.query).map(str::to_owned),
+                resource: repository.map(|name| {
+                    let partition = partition_of(region).map_or("aws", |partition| partition.id);
+                    format!("arn:{partition}:codecommit:{region}:{OWN_ACCOUNT}:{name}")
+                }),
+                ..Reading::default()
+            })
         }
         ("lambda", Some(_)) => only("lambda:InvokeFunctionUrl".into()),
+        // MQTT over WebSocket; the client's id comes later.
+        (IOT_GATEWAY, _) => only("iot:Connect".into()),
         ("vpc-lattice-svcs", _) => only("vpc-lattice-svcs:Invoke".into()),
         ("appsync", Some(_)) => only("appsync:GraphQL".into()),
         ("aoss", Some(_)) => only("aoss:APIAccessAll".into()),
@@ -172,12 +190,33 @@ fn data_plane(known: Known<'_>) -> Option<Reading> {
     }
 }
 
+/// What API Gateway manages at a path. The ARN in the path of tags is encoded in IAM's names as well.
+fn managed(known: Known<'_>) -> Option<Cow<'_, str>> {
+    let Some(tagged) = known.path().strip_prefix("/tags/") else { return read_path(known) };
+    let mut path = b"/tags/".to_vec();
+    let (tagged, end) = tagged.strip_suffix('/').map_or((tagged, ""), |tagged| (tagged, "/"));
+    uri::encode_all(&percent_decode_str(tagged).decode_utf8().ok()?, &mut path);
+    Some(Cow::Owned(String::from_utf8(path).ok()? + end))
+}
+
+/// The path as the service reads it; `None` where readers differ.
+fn read_path(known: Known<'_>) -> Option<Cow<'_, str>> {
+    match uri::spelling(known.path(), uri::PathRule::of(known.service)) {
+        Spelling::Plain => Some(Cow::Borrowed(known.path())),
+        Spelling::Escaped => percent_decode_str(known.path()).decode_utf8().ok(),
+        Spelling::Doubtful => None,
+    }
+}
+
 /// `arn:aws:execute-api:eu-west-1:{account}:api/stage/METHOD/path`; the account is nowhere on the wire.
 fn on_execute_api(known: Known<'_>, endpoint: &Endpoint<'_>) -> Reading {
-    let api = endpoint.prefix.split('.').next_back().unwrap_or("");
-    let path = known.path().strip_prefix('/').unwrap_or("");
-    let (stage, path) = path.split_once('/').unwrap_or((path, ""));
-    let resource = endpoint.region.name().map(|region| {
+    // `a1b2-vpce-0123` is the API `a1b2` by way of an endpoint in a VPC; at that endpoint's own name a header says which.
+    let label = endpoint.prefix.split('.').next_back().unwrap_or("");
+    let api = label.split("-vpce-").next().filter(|_| !known.head.headers.contains_key(API_ID));
+    let path = read_path(known);
+    let resource = endpoint.region.name().zip(api).zip(path).map(|((region, api), path)| {
+        let path = path.strip_prefix('/').unwrap_or("");
+        let (stage, path) = path.split_once('/').unwrap_or((path, ""));
         let (partition, method) = (known.partition(), known.method());
         format!("arn:{partition}:execute-api:{region}:{OWN_ACCOUNT}:{api}/{stage}/{method}/{path}")
     });
@@ -263,12 +302,11 @@ pub(super) fn settle(
     let Ok(deeds) = deeds else { return (None, Vec::new()) };
     let prefix = action.as_deref().and_then(|action| action.split(':').next()).unwrap_or_default().to_owned();
     let operation = action.clone();
-    let mut deeds = deeds
-        .into_iter()
-        .map(|(own, resource)| (own.map(|own| format!("{prefix}:{own}")).or_else(|| operation.clone()), resource));
+    let own = |own: &str| if prefix.is_empty() { None } else { Some(format!("{prefix}:{own}")) };
+    let mut deeds = deeds.into_iter().map(|(name, resource)| (name.map_or_else(|| operation.clone(), own), resource));
     let Some((first, resource)) = deeds.next() else { return (None, Vec::new()) };
     *action = first;
-    (Some(resource), deeds.map(|(action, resource)| Deed { action, resource: Some(resource) }).collect())
+    (resource, deeds.map(|(action, resource)| Deed { action, resource }).collect())
 }
 
 /// What the actions of a service begin with.
@@ -276,6 +314,7 @@ pub(super) fn prefix(service: &str) -> Cow<'static, str> {
     match operations::service(service) {
         Some(known) => Cow::Borrowed(known.iam_prefix),
         None if service == "s3" => Cow::Borrowed("s3"),
+        None if service == IOT_GATEWAY => Cow::Borrowed("iot"),
         None => Cow::Owned(service.to_owned()),
     }
 }

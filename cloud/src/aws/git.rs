@@ -122,6 +122,13 @@ pub(super) fn region_of(host: &str) -> Option<&str> {
     matches!(labels.next()?, "git-codecommit" | "git-codecommit-fips").then(|| labels.next())?
 }
 
+/// `/v1/repos/NAME/info/refs` → `NAME`, where nothing has to be decoded.
+pub(super) fn repository(path: &str) -> Option<&str> {
+    let (name, _) = path.strip_prefix("/v1/repos/")?.split_once('/')?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (!name.is_empty() && name.bytes().all(plain)).then_some(name)
+}
+
 /// What a request to a repository does, in IAM's words.
 pub(super) fn action(path: &str, query: Query<'_>) -> Option<&'static str> {
     let service = query.one("service").ok()?;

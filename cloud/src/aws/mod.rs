@@ -46,6 +46,7 @@ mod action;
 mod endpoint_rules;
 mod members;
 mod naming;
+mod partiql;
 mod query;
 mod resource;
 mod routes;

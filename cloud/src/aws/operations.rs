@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use super::action::IOT_GATEWAY;
 use super::query;
 use super::routes::Routes;
 
@@ -45,6 +46,7 @@ pub(super) fn prefixes(signing_name: &str) -> Vec<&str> {
     match signing_name {
         "s3" => vec!["s3", "s3express", "s3-outposts", "s3-object-lambda"],
         "s3express" | "s3-outposts" | "s3-object-lambda" => vec![signing_name],
+        IOT_GATEWAY => vec!["iot"],
         name => vec![service(name).map_or(name, |service| service.iam_prefix)],
     }
 }
@@ -179,7 +181,7 @@ mod tests {
             Some("arn:{partition}:kinesis:{region}:{account}:stream/<StreamName> =<StreamARN>")
         );
         assert_eq!(ways("dynamodb", "ListTables"), Some("*"));
-        assert_eq!(ways("dynamodb", "ExecuteStatement"), None, "PartiQL names its tables in a language of its own");
+        assert_eq!(ways("dynamodb", "ExecuteStatement"), Some("partiql:<Statement>"));
     }
 
     #[test]

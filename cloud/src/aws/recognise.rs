@@ -200,12 +200,16 @@ fn refine_deletes(call: &mut Call, body: &[u8]) {
     let Some(bucket) = call.resource.as_deref().and_then(|resource| resource.strip_suffix('*')) else { return };
     let before_key = if bucket.contains(":accesspoint/") { "object/" } else { "" };
     let family = call.action.as_deref().and_then(|action| action.split(':').next()).unwrap_or("s3");
-    let mut deeds = objects.into_iter().map(|(key, version)| Deed {
-        action: Some(format!("{family}:{}", if version { "DeleteObjectVersion" } else { "DeleteObject" })),
-        resource: Some(format!("{bucket}{before_key}{key}")),
+    // What is done besides is done to each.
+    let besides: Vec<_> = call.also.iter().filter_map(|deed| deed.action.clone()).collect();
+    let mut deeds = objects.into_iter().flat_map(|(key, version)| {
+        let action = format!("{family}:{}", if version { "DeleteObjectVersion" } else { "DeleteObject" });
+        let resource = Some(format!("{bucket}{before_key}{key}"));
+        let actions = std::iter::once(action).chain(besides.iter().cloned());
+        actions.map(move |action| Deed { action: Some(action), resource: resource.clone() })
     });
     let Some(first) = deeds.next() else { return };
-    let also: Vec<_> = deeds.chain(std::mem::take(&mut call.also)).collect();
+    let also: Vec<_> = deeds.collect();
     (call.action, call.resource, call.also) = (first.action, first.resource, also);
 }
 

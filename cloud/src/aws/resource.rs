@@ -4,12 +4,17 @@
 //! a grant that asks for it refuses then.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use access::OWN_ACCOUNT;
 use percent_encoding::percent_decode_str;
 
 use super::members::{self, Step};
+use super::partiql;
 use super::query::Query;
+
+/// What stands before the place of statements, in the table.
+const STATEMENTS: &str = "partiql:";
 
 /// What a request says, as far as it is known.
 #[derive(Clone, Copy)]
@@ -50,30 +55,55 @@ pub(super) fn needs_body(ways: &str) -> bool {
     false
 }
 
-/// A resource, and the action on it where it is not the operation's own.
-pub(super) type Resource = (Option<&'static str>, String);
+/// A resource, and the action on it where it is not the operation's own. One that has an action of its own is there even
+/// where it is not told: IAM asks for that action, and does not know the operation by name.
+pub(super) type Resource = (Option<&'static str>, Option<String>);
 
 /// The resources of an operation. The ways are as `cloud/tools/aws_operations.py` describes them.
 pub(super) fn told(ways: &'static str, said: Said<'_>) -> Result<Vec<Resource>, Untold> {
     let mut all: Vec<Resource> = Vec::new();
     for way in ways.split('&') {
-        let (own, alternatives) = match way.split_once('=') {
-            Some((own, rest)) if !own.is_empty() && own.bytes().all(|b| b.is_ascii_alphanumeric()) => (Some(own), rest),
-            _ => (None, way),
-        };
-        for resource in said_by_one(alternatives, said, own.is_some())? {
-            let resource = (own, resource);
-            if !all.contains(&resource) {
-                all.push(resource);
-            }
+        let (own, alternatives) = with_own_action(way);
+        if let Some(place) = alternatives.strip_prefix(STATEMENTS) {
+            let place = place.trim_matches(['<', '>']);
+            all.extend(partiql::actions(place, said).into_iter().map(|action| (Some(action), None)));
+            continue;
+        }
+        match (said_by_one(alternatives, said), own) {
+            (Ok(resources), _) => all.extend(resources.into_iter().map(|resource| (own, Some(resource)))),
+            (Err(Untold), Some(_)) if is_of_others(alternatives, said) => {}
+            (Err(Untold), Some(_)) => all.push((own, None)),
+            (Err(Untold), None) => return Err(Untold),
         }
     }
+    if all.is_empty() {
+        let own = ways.split('&').filter_map(|way| with_own_action(way).0);
+        all.extend(own.map(|own| (Some(own), None)));
+    }
+    // Hashing: a batch may name a thousand.
+    let mut seen = HashSet::new();
+    all.retain(|resource| seen.insert(resource.clone()));
     if all.is_empty() { Err(Untold) } else { Ok(all) }
 }
 
+/// `ReEncryptTo=…`: the action, and the alternatives.
+fn with_own_action(way: &'static str) -> (Option<&'static str>, &'static str) {
+    match way.split_once('=') {
+        Some((own, rest)) if !own.is_empty() && own.bytes().all(|b| b.is_ascii_alphanumeric()) => (Some(own), rest),
+        _ => (None, way),
+    }
+}
+
+/// Whether the list is there and read, and all its items are of another kind: a transaction of puts deletes nothing.
+fn is_of_others(alternatives: &str, said: Said<'_>) -> bool {
+    let place = alternatives.split(['<', '>']).nth(1).filter(|place| place.contains("[]."));
+    let found = place.and_then(|place| in_body(place, said.body).ok());
+    found.is_some_and(|items| !items.is_empty() && items.iter().all(Option::is_none))
+}
+
 /// What the one alternative says whose members are all there. Two of them, neither of which is within the other, could
-/// name two things. `may_be_absent`: nothing of that kind is asked for.
-fn said_by_one(alternatives: &str, said: Said<'_>, may_be_absent: bool) -> Result<Vec<String>, Untold> {
+/// name two things.
+fn said_by_one(alternatives: &str, said: Said<'_>) -> Result<Vec<String>, Untold> {
     let mut chosen: Option<(&str, Vec<String>)> = None;
     for template in alternatives.split(' ') {
         let Some(resources) = filled(template, said)? else { continue };
@@ -83,11 +113,7 @@ fn said_by_one(alternatives: &str, said: Said<'_>, may_be_absent: bool) -> Resul
             None => chosen = Some((template, resources)),
         }
     }
-    match chosen {
-        Some((_, resources)) => Ok(resources),
-        None if may_be_absent => Ok(Vec::new()),
-        None => Err(Untold),
-    }
+    chosen.map(|(_, resources)| resources).ok_or(Untold)
 }
 
 /// A template with what the request says in its places; `None` where something of it is left out.
@@ -104,7 +130,8 @@ fn filled(template: &str, said: Said<'_>) -> Result<Option<Vec<String>>, Untold>
             .iter()
             .flat_map(|start| values.iter().map(move |value| (start, value)))
             .map(|(start, value)| joined(&[start, before].concat(), value))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?
+            .concat();
         if done.len() > members::MOST {
             return Err(Untold);
         }
@@ -120,17 +147,18 @@ fn filled(template: &str, said: Said<'_>) -> Result<Option<Vec<String>>, Untold>
 
 /// What stands before a place, and its value. An ARN takes the place of all that stands before it, if it is of the same
 /// service.
-fn joined(before: &str, value: &str) -> Result<String, Untold> {
+fn joined(before: &str, value: &str) -> Result<Vec<String>, Untold> {
     let service = |arn: &str| arn.split(':').nth(2).unwrap_or_default().to_owned();
-    match (before, value.starts_with("arn:")) {
-        ("model:", _) => Ok(model(value)),
+    let one = match (before, value.starts_with("arn:")) {
+        ("model:", _) => return Ok(models(value)),
         ("=", true) if value.matches(':').count() >= 5 => Ok(value.to_owned()),
         ("=", _) => Err(Untold),
         (_, true) if value.matches(':').count() >= 5 && service(value) == service(before) => Ok(value.to_owned()),
         (_, true) => Err(Untold),
         (_, false) if value.contains(':') => Err(Untold),
         (_, false) => Ok([before, value].concat()),
-    }
+    };
+    one.map(|resource| vec![resource])
 }
 
 /// `-??????` stands for the random end of a secret's ARN: one that was said whole has it already.
@@ -142,17 +170,20 @@ fn with_end(text: String, end: &str) -> String {
     if end == RANDOM && is_whole { text } else { text + end }
 }
 
-/// Amazon Bedrock: `anthropic.claude-…` is a model of AWS's own, `eu.anthropic.claude-…` a profile of the account.
-fn model(id: &str) -> String {
+/// Amazon Bedrock: `anthropic.claude-…` is a model of AWS's own, `eu.anthropic.claude-…` a profile of the account. IAM asks
+/// for the profile and for the model behind it, in each of the regions that it leads to.
+fn models(id: &str) -> Vec<String> {
     const AREAS: [&str; 11] = ["apac", "ap", "au", "ca", "eu", "global", "jp", "me", "sa", "us", "us-gov"];
-    if id.starts_with("arn:") {
-        return id.to_owned();
-    }
-    match id.split_once('.') {
-        Some((area, _)) if AREAS.contains(&area) => {
-            format!("arn:{{partition}}:bedrock:{{region}}:{{account}}:inference-profile/{id}")
+    let is_arn = id.starts_with("arn:");
+    let profile = if is_arn { id.split_once(":inference-profile/").map_or("", |(_, name)| name) } else { id };
+    match profile.split_once('.') {
+        Some((area, model)) if AREAS.contains(&area) => {
+            let named = format!("arn:{{partition}}:bedrock:{{region}}:{{account}}:inference-profile/{id}");
+            let behind = format!("arn:{{partition}}:bedrock:*::foundation-model/{model}");
+            vec![if is_arn { id.to_owned() } else { named }, behind]
         }
-        _ => format!("arn:{{partition}}:bedrock:{{region}}::foundation-model/{id}"),
+        _ if is_arn => vec![id.to_owned()],
+        _ => vec![format!("arn:{{partition}}:bedrock:{{region}}::foundation-model/{id}")],
     }
 }
 
@@ -167,8 +198,17 @@ fn values(place: &str, said: Said<'_>) -> Result<Vec<String>, Untold> {
     } else {
         in_body(place, said.body)?
     };
-    let found = found.into_iter().filter_map(|value| value.or_else(|| default.map(str::to_owned)));
-    found.map(|value| name(&value, slash)).collect()
+    let is_account = default == Some(OWN_ACCOUNT);
+    let said = |value: Option<String>| match (value, default) {
+        (Some(id), _) if is_account && !is_account_id(&id) => Some(Err(Untold)),
+        (Some(value), _) => Some(name(&value, slash)),
+        (None, default) => default.map(|default| Ok(default.to_owned())),
+    };
+    found.into_iter().filter_map(said).collect()
+}
+
+fn is_account_id(id: &str) -> bool {
+    id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// A name as ARNs hold it. Wildcards would stand for more than themselves.
@@ -191,7 +231,7 @@ fn is_alias(value: &str) -> bool {
     value.starts_with("alias/") || (value.starts_with("arn:") && value.contains(":alias/"))
 }
 
-fn in_body(place: &str, body: Body<'_>) -> Result<Vec<Option<String>>, Untold> {
+pub(super) fn in_body(place: &str, body: Body<'_>) -> Result<Vec<Option<String>>, Untold> {
     match body {
         Body::Unread => Err(Untold),
         Body::Json(json) => members::find(json, &members::steps(place)).map_err(|_| Untold),

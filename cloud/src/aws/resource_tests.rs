@@ -16,10 +16,11 @@ fn at(ways: &'static str, (template, path): (&'static str, &str), query: &str) -
 }
 
 fn words(resources: Vec<Resource>) -> Vec<String> {
-    resources
-        .into_iter()
-        .map(|(own, resource)| own.map_or(resource.clone(), |own| format!("{own} {resource}")))
-        .collect()
+    let text = |resource: Option<String>| resource.unwrap_or_else(|| "-".into());
+    let word = |(own, resource): Resource| {
+        own.map_or_else(|| text(resource.clone()), |own| format!("{own} {}", text(resource.clone())))
+    };
+    resources.into_iter().map(word).collect()
 }
 
 fn ways(service: &str, operation: &str) -> &'static str {
@@ -47,7 +48,51 @@ fn tables_are_read_from_the_body() {
         one("TransactWriteItems", transaction),
         Ok(vec![format!("PutItem {ORDERS}"), format!("DeleteItem {}", ORDERS.replace("orders", "stock"))])
     );
-    assert_eq!(one("TransactWriteItems", r#"{"TransactItems":[]}"#), Err(Untold));
+}
+
+/// IAM knows nothing of `TransactWriteItems`, `ReEncrypt` or `ExecuteStatement`: a denial of what they do must not miss them.
+#[test]
+fn operations_that_iam_knows_by_what_they_do_are_told_so_even_where_nothing_else_is() {
+    let all = ["PutItem -", "UpdateItem -", "DeleteItem -", "ConditionCheckItem -"].map(str::to_owned).to_vec();
+    for body in [
+        r#"{"TransactItems":[]}"#,
+        r#"{"TransactItems":[{}]}"#,
+        r#"{"TransactItems":[{"Delete":{"TableName":"orders"}}],"transactItems":0}"#,
+        r#"{"TransactItems":{"Delete":{"TableName":"orders"}}}"#,
+        "{}",
+        "",
+    ] {
+        assert_eq!(json(ways("dynamodb", "TransactWriteItems"), body), Ok(all.clone()), "{body}");
+    }
+    let star = r#"{"TransactItems":[{"Put":{"TableName":"a"}},{"Delete":{"TableName":"*"}}]}"#;
+    let expected = vec![format!("PutItem {}", ORDERS.replace("orders", "a")), "DeleteItem -".into()];
+    assert_eq!(json(ways("dynamodb", "TransactWriteItems"), star), Ok(expected));
+
+    let key = "arn:aws:kms:eu-west-1:{account}:key";
+    for (body, from, to) in [
+        (r#"{"SourceKeyId":"a","DestinationKeyId":"b"}"#.to_owned(), format!("{key}/a"), format!("{key}/b")),
+        (r#"{"DestinationKeyId":"b"}"#.to_owned(), "-".to_owned(), format!("{key}/b")),
+        (r#"{"SourceKeyId":"a","DestinationKeyId":"alias/x"}"#.to_owned(), format!("{key}/a"), "-".to_owned()),
+    ] {
+        let expected = vec![format!("ReEncryptFrom {from}"), format!("ReEncryptTo {to}")];
+        assert_eq!(json(ways("kms", "ReEncrypt"), &body), Ok(expected), "{body}");
+    }
+
+    let secrets = |body| json(ways("secretsmanager", "BatchGetSecretValue"), body);
+    let prod = "GetSecretValue arn:aws:secretsmanager:eu-west-1:{account}:secret:prod-??????";
+    assert_eq!(secrets(r#"{"SecretIdList":["prod"]}"#), Ok(vec!["BatchGetSecretValue *".into(), prod.into()]));
+    let by_filter = vec!["BatchGetSecretValue *".into(), "GetSecretValue -".into()];
+    assert_eq!(secrets(r#"{"Filters":[{"Key":"name","Values":["prod"]}]}"#), Ok(by_filter));
+
+    let told = |operation, body| json(ways("dynamodb", operation), body);
+    let statements = ["PartiQLSelect -", "PartiQLInsert -", "PartiQLUpdate -", "PartiQLDelete -"].map(str::to_owned);
+    assert_eq!(told("ExecuteStatement", r#"{"Statement":"delete from x"}"#), Ok(vec!["PartiQLDelete -".into()]));
+    assert_eq!(told("ExecuteStatement", r#"{"Statement":"/* */ delete from x"}"#), Ok(statements.to_vec()));
+    assert_eq!(told("ExecuteStatement", r#"{"Statement":"select 1","statement":"delete"}"#), Ok(statements.to_vec()));
+    let two = r#"{"Statements":[{"Statement":"SELECT 1"},{"Statement":"UPDATE x"}]}"#;
+    assert_eq!(told("BatchExecuteStatement", two), Ok(vec!["PartiQLSelect -".into(), "PartiQLUpdate -".into()]));
+    let two = r#"{"TransactStatements":[{"Statement":"EXISTS(SELECT 1)"},{"Statement":"DELETE FROM x"}]}"#;
+    assert_eq!(told("ExecuteTransaction", two), Ok(vec!["PartiQLSelect -".into(), "PartiQLDelete -".into()]));
 }
 
 #[test]
@@ -111,6 +156,12 @@ fn names_and_arns_of_many_services_become_arns() {
             "arn:aws:logs:eu-west-1:{account}:log-group:/a/b:log-stream:s",
         ),
         (
+            "logs",
+            "FilterLogEvents",
+            r#"{"logGroupName":"/a/b"}"#,
+            "arn:aws:logs:eu-west-1:{account}:log-group:/a/b:log-stream:",
+        ),
+        (
             "events",
             "PutEvents",
             r#"{"Entries":[{"Source":"x"}]}"#,
@@ -131,6 +182,11 @@ fn names_and_arns_of_many_services_become_arns() {
     ] {
         assert_eq!(json(ways(service, operation), body), Ok(vec![expected.into()]), "{service} {operation} {body}");
     }
+    let image = |account: &str| {
+        json(ways("ecr", "BatchGetImage"), &format!(r#"{{"registryId":{account},"repositoryName":"a"}}"#))
+    };
+    assert_eq!(image("\"210987654321\""), Ok(vec!["arn:aws:ecr:eu-west-1:210987654321:repository/a".into()]));
+    assert_eq!((image("\"me\""), image("7")), (Err(Untold), Err(Untold)));
     assert_eq!(json(ways("kms", "Decrypt"), r#"{"KeyId":"alias/x"}"#), Err(Untold));
     assert_eq!(json(ways("kms", "Decrypt"), r#"{"KeyId":"arn:aws:kms:e:1:alias/x"}"#), Err(Untold));
     assert_eq!(json(ways("kms", "Decrypt"), "{}"), Err(Untold), "the key that encrypted it, says the ciphertext");
@@ -146,7 +202,6 @@ fn labels_of_paths_are_resources() {
     assert_eq!(at(lambda, invoke, "Qualifier=live&Qualifier=x"), Err(Untold));
     for (id, expected) in [
         ("anthropic.claude-x", "arn:aws:bedrock:eu-west-1::foundation-model/anthropic.claude-x"),
-        ("eu.anthropic.claude-x", "arn:aws:bedrock:eu-west-1:{account}:inference-profile/eu.anthropic.claude-x"),
         ("arn%3Aaws%3Abedrock%3Ae%3A1%3Aprompt%2Fx", "arn:aws:bedrock:e:1:prompt/x"),
     ] {
         let path = format!("/model/{id}/invoke");
@@ -155,6 +210,15 @@ fn labels_of_paths_are_resources() {
             Ok(vec![expected.into()]),
             "{id}"
         );
+    }
+    let profile = "arn:aws:bedrock:eu-west-1:{account}:inference-profile/eu.anthropic.claude-x";
+    let behind = "arn:aws:bedrock:*::foundation-model/anthropic.claude-x";
+    for id in ["eu.anthropic.claude-x", profile] {
+        let id = id.replace("{account}", "1").replace(':', "%3A").replace("profile/", "profile%2F");
+        let told =
+            at(ways("bedrock", "InvokeModel"), ("/model/{}/invoke", &format!("/model/{id}/invoke")), "").unwrap();
+        assert_eq!(told[1], behind);
+        assert_eq!(told[0].replace(":1:", ":{account}:"), profile);
     }
     for (number, path, expected) in [(1, "/t/a/b/x/c", Some("a/b")), (2, "/t/a/b/x/c", Some("c")), (1, "/t", None)] {
         let said = Said { path, template: Some("/t/{+}/x/{}"), ..said(Body::Unread) };

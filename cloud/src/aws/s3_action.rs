@@ -4,9 +4,8 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
-
 use super::query::Query;
+use super::s3_deeds::Orders;
 use super::s3_target::Target;
 
 /// On buckets: subresource, then the actions for GET, PUT, DELETE, POST; empty: no such operation.
@@ -142,18 +141,23 @@ const MODIFIERS: [&str; 34] = [
 ];
 
 /// The S3 action without its prefix; `None` where the request is none that we know.
-pub(super) fn action(method: &str, target: &Target, query: Query<'_>, headers: &HeaderMap) -> Option<&'static str> {
+pub(super) fn action(method: &str, target: &Target, query: Query<'_>, orders: Orders<'_>) -> Option<&'static str> {
     let subresource = subresource(query).filter(|name| name != LISTED_ANNOTATIONS)?;
     match target {
         Target::Control => None,
         Target::Account => (method == "GET" && subresource.is_empty()).then_some("ListAllMyBuckets"),
         Target::Bucket(_) => on_bucket(method, &subresource),
-        Target::Object(_) if headers.contains_key("x-amz-copy-source") => copy(method, &subresource),
+        Target::Object(_) if orders.has("x-amz-copy-source") => copy(method, &subresource),
         Target::Object(_) => {
             let lists = subresource == "annotation" && !query.has("annotationName");
             on_object(method, if lists { LISTED_ANNOTATIONS } else { &subresource }, query.has("versionId"))
         }
     }
+}
+
+/// Whether a parameter chooses no operation.
+pub(super) fn shapes_the_answer(name: &str) -> bool {
+    MODIFIERS.contains(&name)
 }
 
 fn on_bucket(method: &str, subresource: &str) -> Option<&'static str> {
@@ -187,7 +191,7 @@ fn subresource(query: Query<'_>) -> Option<Cow<'_, str>> {
     let mut found = Cow::Borrowed("");
     for (name, _) in query.pairs() {
         let own_use = name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"));
-        if own_use || MODIFIERS.contains(&name.as_ref()) {
+        if own_use || shapes_the_answer(&name) {
             continue;
         }
         if !found.is_empty() && found != name {
@@ -200,12 +204,17 @@ fn subresource(query: Query<'_>) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
 
     fn read(method: &str, target: &Target, query: &str) -> Option<&'static str> {
-        action(method, target, Query::parse(Some(query)), &HeaderMap::new())
+        with((method, target), query, &HeaderMap::new())
+    }
+
+    fn with((method, target): (&str, &Target), query: &str, headers: &HeaderMap) -> Option<&'static str> {
+        let query = Query::parse(Some(query));
+        action(method, target, query, Orders::read(headers, query)?)
     }
 
     fn bucket() -> Target {
@@ -288,7 +297,7 @@ mod tests {
             http::HeaderName::from_static("x-amz-copy-source"),
             HeaderValue::from_static("/secret/key"),
         )]);
-        let read = |query| action("PUT", &object(), Query::parse(Some(query)), &headers);
+        let read = |query| with(("PUT", &object()), query, &headers);
         assert_eq!(read(""), Some("PutObject"));
         assert_eq!(read("uploadId=u&partNumber=1"), Some("PutObject"));
         assert_eq!(read("acl"), None);

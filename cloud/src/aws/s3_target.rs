@@ -115,14 +115,21 @@ fn bucket(place: Place<'_>, service: &str, name: &str) -> Option<Container> {
         let arn = format!("arn:{}:s3*:*:*:accesspoint/*", place.partition);
         return Some(Container { arn, before_key: "/object/" });
     }
-    let arn = match (service, place.endpoint.map(|endpoint| endpoint.region)) {
+    let arn = if service == "s3express" {
         // The account of a directory bucket is nowhere on the wire.
-        ("s3express", Some(SigningRegion::One(region))) => {
-            format!("arn:{}:s3express:{region}:{OWN_ACCOUNT}:bucket/{name}", place.partition)
-        }
-        _ => format!("arn:{}:s3:::{name}", place.partition),
+        let region = place.endpoint.and_then(|endpoint| endpoint.region.name()).unwrap_or("*");
+        format!("arn:{}:s3express:{region}:{OWN_ACCOUNT}:bucket/{name}", place.partition)
+    } else {
+        format!("arn:{}:s3:::{name}", place.partition)
     };
     Some(Container { arn, before_key: "/" })
+}
+
+/// The object of which another request speaks by bucket and key.
+pub(super) fn object(place: Place<'_>, (name, key): (&str, &str)) -> Option<String> {
+    let service = if name.ends_with("--x-s3") { "s3express" } else { "s3" };
+    let Container { arn, before_key } = bucket(place, service, name)?;
+    Some(format!("{arn}{before_key}{key}"))
 }
 
 /// Letters of old and new bucket names. A name that has to be decoded is not one.

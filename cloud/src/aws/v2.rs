@@ -18,6 +18,7 @@ use super::form::Form;
 use super::host;
 use super::presigned::{Left, MAX_EXPIRES};
 use super::query::{Query, decode};
+use super::s3_action::shapes_the_answer;
 use super::strip::AMZ_DATE;
 use super::verify::{self, MAX_SKEW, VerifyError};
 
@@ -146,6 +147,7 @@ impl<'a> V2<'a> {
             Some(ends) => (Form::QueryV2(until(ends, now)), ends.as_second().to_string()),
             None => (Form::HeaderV2, dated(parts, now)?),
         };
+        uncovered(parts.uri.query()).map_or(Ok(()), |name| Err(VerifyError::Uncovered(name)))?;
         let claimed = STANDARD.decode(&*self.signature).map_err(|_| VerifyError::Mismatch)?;
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.expose().as_bytes());
         for resource in resources(parts)? {
@@ -226,14 +228,31 @@ fn resources(parts: &Parts) -> Result<Vec<String>, VerifyError> {
     })
 }
 
+/// A parameter that this version leaves out and that could choose another operation, or order something, in the version
+/// that the request leaves in.
+fn uncovered(query: Option<&str>) -> Option<String> {
+    let names = Query::parse(query).pairs().map(|(name, _)| name);
+    let is_covered = |name: &str| {
+        let own_use = name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"));
+        let orders = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"));
+        SUB_RESOURCES.contains(&name)
+            || name.starts_with("x-amz-")
+            || (own_use && !orders)
+            || shapes_the_answer(name)
+            || [CONTENT_MD5.as_str(), CONTENT_TYPE.as_str()].contains(&name)
+    };
+    names.into_iter().find(|name| !is_covered(name)).map(Cow::into_owned)
+}
+
 fn sub_resources(query: &str) -> String {
     let pairs = query.split('&').map(|pair| pair.split_once('=').map_or((pair, None), |(n, v)| (n, Some(v))));
-    let mut found: Vec<_> = pairs.filter(|(name, _)| SUB_RESOURCES.contains(name)).collect();
-    found.sort_by_key(|(name, _)| *name);
+    let mut found: Vec<_> =
+        pairs.map(|(name, value)| (decode(name), value)).filter(|(name, _)| SUB_RESOURCES.contains(&&**name)).collect();
+    found.sort_by(|one, other| one.0.cmp(&other.0));
     let mut text = String::new();
     for (i, (name, value)) in found.into_iter().enumerate() {
         text.push(if i == 0 { '?' } else { '&' });
-        text.push_str(name);
+        text.push_str(&name);
         if let Some(value) = value {
             // A `+` is itself here: what signs so writes blanks as `%20`.
             text.extend(["=", &percent_decode_str(value).decode_utf8_lossy()]);

@@ -43,7 +43,7 @@ pub enum VerifyError {
     #[error("the credential scope is for another day than the request's date, or not the one expected")]
     Scope,
     /// A header that must be covered is not.
-    #[error("the signature does not cover the `{0}` header")]
+    #[error("the signature does not cover `{0}`")]
     Uncovered(String),
     /// A header is said to be covered and is not there.
     #[error("the signature covers a `{0}` header that the request does not have")]

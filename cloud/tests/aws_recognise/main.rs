@@ -95,6 +95,10 @@ fn signed_requests_tell_service_region_action_and_resource() {
             "execute-api eu-west-1 execute-api:ManageConnections arn:aws:execute-api:eu-west-1:{account}:a1b2/prod/POST/@connections/x",
         ),
         (
+            Sent::new("GET", "https://data-ats.iot.us-east-1.amazonaws.com/mqtt").signed("us-east-1", "iotdevicegateway"),
+            "iotdevicegateway us-east-1 iot:Connect -",
+        ),
+        (
             Sent::new("GET", "https://api.acme.example/orders/7").signed("eu-west-1", "execute-api"),
             "execute-api eu-west-1 execute-api:Invoke -",
         ),
@@ -244,6 +248,11 @@ fn bodies_tell_resources() {
         (sns.clone(), "Action=ListTopics".into(), "*"),
         (sns, "Action=Publish&PhoneNumber=1".into(), "-"),
         (sns_in_query.signed("eu-west-1", "sns"), format!("TopicArn={topic}"), "-"),
+        (
+            deletes.clone().header("x-amz-bypass-governance-retention", "true"),
+            "<Delete><Object><Key>a b</Key></Object></Delete>".into(),
+            "arn:aws:s3:::acme/a b+s3:BypassGovernanceRetention arn:aws:s3:::acme/a b",
+        ),
         (deletes.clone(), "<Delete><Object><Key>a b</Key></Object></Delete>".into(), "arn:aws:s3:::acme/a b"),
         (deletes, "<Delete>".into(), "arn:aws:s3:::acme/*"),
         (
@@ -256,7 +265,11 @@ fn bodies_tell_resources() {
         let recognised = sent.recognise().expect("a call");
         let mut call = recognised.call.clone();
         refine_with_body(&mut call, recognised.body.expect("a body that tells"), body.as_bytes());
-        assert_eq!(call.resource.as_deref().unwrap_or("-"), expected, "{body}");
+        let also = call.also.iter().map(|deed| {
+            format!("+{} {}", deed.action.as_deref().unwrap_or("-"), deed.resource.as_deref().unwrap_or("-"))
+        });
+        let told = call.resource.as_deref().unwrap_or("-").to_owned() + &also.collect::<String>();
+        assert_eq!(told, expected, "{body}");
     }
 }
 
@@ -282,6 +295,38 @@ fn path_of_an_api_that_can_be_read_in_two_ways_names_neither_action_nor_resource
     let encoded = "https://a1b2.execute-api.eu-west-1.amazonaws.com/prod/%40connection%73/x";
     let sent = Sent::new("POST", encoded).signed("eu-west-1", "execute-api");
     assert!(sent.told().contains("execute-api:ManageConnections"), "{}", sent.told());
+    for (path, expected) in [
+        (
+            "https://apigateway.us-east-1.amazonaws.com/restapis/%61bc",
+            "apigateway:GET arn:aws:apigateway:us-east-1::/restapis/abc",
+        ),
+        (
+            "https://apigateway.us-east-1.amazonaws.com/tags/%61rn%3aaws",
+            "apigateway:GET arn:aws:apigateway:us-east-1::/tags/arn%3Aaws",
+        ),
+        (
+            "https://a1b2.execute-api.us-east-1.amazonaws.com/prod/%61dmin",
+            "execute-api:Invoke arn:aws:execute-api:us-east-1:{account}:a1b2/prod/GET/admin",
+        ),
+        ("https://a1b2.execute-api.us-east-1.amazonaws.com/prod/a%2Fb", "execute-api:Invoke -"),
+        (
+            "https://a1b2-vpce-0a1.execute-api.us-east-1.amazonaws.com/prod/x",
+            "execute-api:Invoke arn:aws:execute-api:us-east-1:{account}:a1b2/prod/GET/x",
+        ),
+    ] {
+        let service = if path.contains("execute-api") { "execute-api" } else { "apigateway" };
+        let told = Sent::new("GET", path).signed("us-east-1", service).told();
+        assert_eq!(told, format!("{service} us-east-1 {expected}"));
+    }
+    for (name, value) in
+        [("x-http-method-override", "DELETE"), ("x-method-override", "DELETE"), ("x-http-method", "PUT")]
+    {
+        let sent = Sent::new("POST", "https://apigateway.us-east-1.amazonaws.com/restapis/a").header(name, value);
+        assert_eq!(sent.signed("us-east-1", "apigateway").told(), "apigateway us-east-1 - -");
+    }
+    let by_header =
+        Sent::new("GET", "https://a1b2.execute-api.us-east-1.amazonaws.com/prod/x").header("x-apigw-api-id", "c3");
+    assert!(by_header.signed("us-east-1", "execute-api").told().ends_with("execute-api:Invoke -"));
     let tag = Sent::new("GET", "https://apigateway.us-east-1.amazonaws.com/tags/arn%3Aaws%3Aapigateway/");
     assert!(tag.signed("us-east-1", "apigateway").told().ends_with("::/tags/arn%3Aaws%3Aapigateway/"));
 }

@@ -5,6 +5,7 @@ use broker::audit::Filter;
 use jiff::SignedDuration;
 
 use crate::stage::cluster::CHECKOUT;
+use crate::stage::presigning::Token;
 use crate::stage::program::{Ask, Connection, Keys, Reply};
 use crate::stage::refusal::Refusal;
 use crate::stage::world::{BUCKET, Plan, World};
@@ -127,6 +128,64 @@ grants:
     assert_eq!(reply.status(), 403, "{}", reply.text());
     let seen = world.audit(Filter { kind: Some("call.countersigned".into()), ..Filter::default() }, 2).await;
     assert!(format!("{seen:?}").contains("123456789012:table/orders-archive"), "the book names every table");
+}
+
+/// What IAM knows by other names than the operation's, or in places besides the action, is denied by those names.
+#[tokio::test]
+async fn denials_do_not_miss_what_a_call_does_besides_or_under_another_name() {
+    let grants = r#"
+grants:
+  - name: most
+    from: checkout
+    to: receipts
+    allow: ["*"]
+    deny:
+      - dynamodb:DeleteItem
+      - dynamodb:PartiQLDelete
+      - kms:ReEncryptFrom
+      - secretsmanager:GetSecretValue
+      - s3:PutObjectAcl
+      - s3:BypassGovernanceRetention
+      - apigateway:DELETE
+      - iot:*
+"#;
+    let world = Plan::default().grants(grants).start().await;
+    let json = |service: &'static str, target: &str, body: &str| {
+        let host = format!("{service}.us-east-1.amazonaws.com");
+        Ask::to((service, "us-east-1"), "POST", &host, "/")
+            .header("X-Amz-Target", target)
+            .header("Content-Type", "application/x-amz-json-1.1")
+            .body(body)
+    };
+    let secrets = |body| json("secretsmanager", "secretsmanager.BatchGetSecretValue", body);
+    let delete = Ask::s3("POST", BUCKET, "/?delete").body("<Delete><Object><Key>a</Key></Object></Delete>");
+    for ask in [
+        dynamodb("TransactWriteItems", r#"{"TransactItems":[{"Delete":{"TableName":"a"}}],"transactItems":0}"#),
+        dynamodb("ExecuteStatement", r#"{"Statement":"DELETE FROM orders"}"#),
+        dynamodb("BatchExecuteStatement", r#"{"Statements":[{"Statement":"/**/DELETE FROM orders"}]}"#),
+        json("kms", "TrentService.ReEncrypt", r#"{"DestinationKeyId":"alias/x"}"#),
+        secrets(r#"{"SecretIdList":["prod"]}"#),
+        secrets(r#"{"Filters":[]}"#),
+        delete.header("x-amz-bypass-governance-retention", "true"),
+        Ask::to(("apigateway", "us-east-1"), "POST", "apigateway.us-east-1.amazonaws.com", "/restapis/a")
+            .header("X-HTTP-Method-Override", "DELETE"),
+        Ask::to(("iotdevicegateway", "us-east-1"), "GET", "data-ats.iot.us-east-1.amazonaws.com", "/mqtt"),
+    ] {
+        let reply = world.program.call(ask).await;
+        assert_eq!(
+            (reply.status(), reply.head.get("x-countersign-refusal")),
+            (403, Some("not-granted")),
+            "{}",
+            reply.text()
+        );
+    }
+    for order in ["x-amz-acl=public-read", "X-Amz-Grant-Read=x", "x-amz-copy-source=%2Fa%2Fb"] {
+        let ask = Ask::s3("PUT", BUCKET, &format!("/k?{order}")).body("x");
+        let url = ask.presigned(&world.program.keys, (world.clock.now(), 300), Token::None);
+        let reply = world.program.secure(BUCKET).await.call(&url).await.unwrap();
+        assert_eq!((reply.status(), reply.head.get("x-countersign-refusal")), (403, Some("not-granted")), "{order}");
+    }
+    assert!(world.cloud.calls().is_empty());
 }
 
 #[tokio::test]

@@ -212,6 +212,14 @@ async fn urls_of_version_2_leave_as_version_4() {
     assert_eq!(world.cloud.object("acme-receipts", b"n").as_deref(), Some(&b"new"[..]));
     assert_eq!(seen(&world, "X-Amz-SignedHeaders"), ["content-type%3Bhost%3Bx-amz-meta-a"]);
 
+    // What version 2 does not cover must not choose in the version 4 that it leaves in.
+    for (added, why) in
+        [("&%74agging", "does not match"), ("&retention", "`retention`"), ("&X-Amz-Acl=private", "`X-Amz-Acl`")]
+    {
+        let more = Signed { target: url.target.clone() + added, ..url.clone() };
+        let refusal = Refusal::in_xml(&world.send(&more).await);
+        world.refused(&refusal, (403, "SignatureDoesNotMatch", RefusalCode::PlaceholderInvalid), why).await;
+    }
     let mut changed = url.clone();
     changed.target = changed.target.replace("/n?", "/other?");
     let refusal = Refusal::in_xml(&world.send(&changed).await);
