@@ -194,12 +194,20 @@ fn refine_queue_of_json(call: &mut Call, body: &[u8]) {
     };
 }
 
+/// Keys with letters that stand for others in patterns are held against each pattern letter by letter. A delete of more is
+/// one of all objects.
+const MOST_WILD: usize = 20;
+
 /// The objects themselves in the place of all that the bucket has.
 fn refine_deletes(call: &mut Call, body: &[u8]) {
     let Some(objects) = s3_deeds::deleted(body) else { return };
     let Some(bucket) = call.resource.as_deref().and_then(|resource| resource.strip_suffix('*')) else { return };
     let before_key = if bucket.contains(":accesspoint/") { "object/" } else { "" };
     let family = call.action.as_deref().and_then(|action| action.split(':').next()).unwrap_or("s3");
+    let is_wild = |(key, _): &&(String, bool)| key.contains(['*', '?']);
+    if objects.iter().filter(is_wild).count() > MOST_WILD {
+        return;
+    }
     // What is done besides is done to each.
     let besides: Vec<_> = call.also.iter().filter_map(|deed| deed.action.clone()).collect();
     let mut deeds = objects.into_iter().flat_map(|(key, version)| {

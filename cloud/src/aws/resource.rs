@@ -13,6 +13,12 @@ use super::members::{self, Step};
 use super::partiql;
 use super::query::Query;
 
+/// Stands for the six random characters at the end of a secret's ARN.
+const RANDOM: &str = "-??????";
+
+/// Secrets Manager takes so many at once; each is held against patterns letter by letter.
+const MOST_SECRETS: usize = 20;
+
 /// What stands before the place of statements, in the table.
 const STATEMENTS: &str = "partiql:";
 
@@ -137,6 +143,9 @@ fn filled(template: &str, said: Said<'_>) -> Result<Option<Vec<String>>, Untold>
         }
         rest = after;
     }
+    if rest == RANDOM && done.len() > MOST_SECRETS {
+        return Err(Untold);
+    }
     let settled = |text: String| {
         let whole = with_end(text, rest);
         let whole = whole.replace("{partition}", said.partition).replace("{account}", OWN_ACCOUNT);
@@ -163,7 +172,6 @@ fn joined(before: &str, value: &str) -> Result<Vec<String>, Untold> {
 
 /// `-??????` stands for the random end of a secret's ARN: one that was said whole has it already.
 fn with_end(text: String, end: &str) -> String {
-    const RANDOM: &str = "-??????";
     let last = text.rsplit('-').next().unwrap_or_default();
     let is_whole =
         !text.contains('{') && last.len() == RANDOM.len() - 1 && last.bytes().all(|b| b.is_ascii_alphanumeric());

@@ -78,11 +78,14 @@ fn operations_that_iam_knows_by_what_they_do_are_told_so_even_where_nothing_else
         assert_eq!(json(ways("kms", "ReEncrypt"), &body), Ok(expected), "{body}");
     }
 
-    let secrets = |body| json(ways("secretsmanager", "BatchGetSecretValue"), body);
+    let secrets = |body: &str| json(ways("secretsmanager", "BatchGetSecretValue"), body);
     let prod = "GetSecretValue arn:aws:secretsmanager:eu-west-1:{account}:secret:prod-??????";
     assert_eq!(secrets(r#"{"SecretIdList":["prod"]}"#), Ok(vec!["BatchGetSecretValue *".into(), prod.into()]));
     let by_filter = vec!["BatchGetSecretValue *".into(), "GetSecretValue -".into()];
     assert_eq!(secrets(r#"{"Filters":[{"Key":"name","Values":["prod"]}]}"#), Ok(by_filter));
+
+    let many = format!(r#"{{"SecretIdList":[{}"a"]}}"#, r#""b","#.repeat(20));
+    assert_eq!(secrets(&many), Ok(vec!["BatchGetSecretValue *".into(), "GetSecretValue -".into()]));
 
     let told = |operation, body| json(ways("dynamodb", operation), body);
     let statements = ["PartiQLSelect -", "PartiQLInsert -", "PartiQLUpdate -", "PartiQLDelete -"].map(str::to_owned);

@@ -253,6 +253,11 @@ fn bodies_tell_resources() {
             "<Delete><Object><Key>a b</Key></Object></Delete>".into(),
             "arn:aws:s3:::acme/a b+s3:BypassGovernanceRetention arn:aws:s3:::acme/a b",
         ),
+        (
+            deletes.clone(),
+            format!("<Delete>{}</Delete>", "<Object><Key>a?</Key></Object>".repeat(21)),
+            "arn:aws:s3:::acme/*",
+        ),
         (deletes.clone(), "<Delete><Object><Key>a b</Key></Object></Delete>".into(), "arn:aws:s3:::acme/a b"),
         (deletes, "<Delete>".into(), "arn:aws:s3:::acme/*"),
         (

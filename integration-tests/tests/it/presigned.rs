@@ -117,7 +117,7 @@ async fn changed_urls_prove_nothing() {
         .refused(
             &refusal,
             (403, "SignatureDoesNotMatch", RefusalCode::PlaceholderInvalid),
-            "does not cover the `x-amz-acl`",
+            "does not cover `x-amz-acl`",
         )
         .await;
     let mut cut = url.clone();
