@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The clouds that we countersign for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ pub struct Call {
     /// nothing in particular; `None` where the wire does not tell. Wildcards in it stand for all that they match.
     pub resource: Option<String>,
     /// What it does besides: a copy also reads its source.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "abridged")]
     pub also: Vec<Deed>,
     /// HTTP method.
     pub method: String,
@@ -90,6 +90,24 @@ pub struct Call {
     #[serde(default)]
     pub spelling: Spelling,
 }
+
+/// How many of the deeds of a batch are written down: a delete names a thousand keys of a kilobyte each.
+const MOST_WRITTEN: usize = 20;
+
+/// The first of them, and one that says how many more there are.
+fn abridged<S: Serializer>(also: &[Deed], serializer: S) -> Result<S::Ok, S::Error> {
+    // What stands for the rest is read back as a deed, and written again as it was.
+    if also.len() <= MOST_WRITTEN + 1 {
+        return also.serialize(serializer);
+    }
+    let more = Deed { action: None, resource: Some(format!("({} more)", also.len() - MOST_WRITTEN)) };
+    serializer.collect_seq(also[..MOST_WRITTEN].iter().chain([&more]))
+}
+
+/// What a call does besides, as it is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Besides<'a>(#[serde(serialize_with = "abridged")] &'a [Deed]);
 
 /// One action on one resource. Most calls do one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +136,11 @@ impl Call {
     pub fn deeds(&self) -> impl Iterator<Item = Deed<&str>> {
         let first = Deed { action: self.action.as_deref(), resource: self.resource.as_deref() };
         std::iter::once(first).chain(self.also.iter().map(Deed::as_deref))
+    }
+
+    /// What it does besides, if anything, to be written down.
+    pub fn besides(&self) -> Option<Besides<'_>> {
+        (!self.also.is_empty()).then_some(Besides(&self.also))
     }
 
     /// The path as the service reads it; `None` where readers differ.
@@ -172,4 +195,36 @@ fn decoded(path: &str) -> Option<String> {
 
 fn nibble(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The book is written anew from what is read of it, and has to stay the same.
+    #[test]
+    fn call_that_does_a_thousand_things_is_written_with_a_few_of_them_and_their_number() {
+        let deed =
+            |number: usize| Deed { action: Some("s3:DeleteObject".into()), resource: Some(format!("k{number}")) };
+        let call = |count: usize| Call {
+            cloud: Cloud::Aws,
+            service: "s3".into(),
+            prefix: "s3".into(),
+            region: None,
+            action: None,
+            resource: None,
+            also: (0..count).map(deed).collect(),
+            method: "POST".into(),
+            host: "b.s3.amazonaws.com".into(),
+            path: "/".into(),
+            spelling: Spelling::Plain,
+        };
+        for (count, written) in [(0, 0), (21, 21), (22, 21), (999, 21)] {
+            let text = serde_json::to_string(&call(count)).unwrap();
+            let read: Call = serde_json::from_str(&text).unwrap();
+            assert_eq!((read.also.len(), serde_json::to_string(&read).unwrap()), (written, text));
+        }
+        let text = serde_json::to_string(&call(999)).unwrap();
+        assert!(text.contains("\"k19\"") && text.contains("(979 more)") && !text.contains("\"k20\""), "{text}");
+    }
 }

@@ -31,7 +31,7 @@ mod lease;
 mod record;
 mod refusal;
 
-pub use call::{Call, Cloud, Deed, NO_RESOURCE, OWN_ACCOUNT, Spelling, UnknownCloud};
+pub use call::{Besides, Call, Cloud, Deed, NO_RESOURCE, OWN_ACCOUNT, Spelling, UnknownCloud};
 pub use caller::{Assurance, Caller, Evidence};
 pub use clock::Clock;
 pub use condition::{Condition, NamedCondition, Unmet};

@@ -128,7 +128,7 @@ pub(crate) struct Validate {
                         order: {\"call\":…,\"decision\":…,\"reason\":…}. What a request is needs no config; who may make it does."
 )]
 pub(crate) struct Explain {
-    /// HTTP method
+    /// HTTP method; without one, requests come from stdin, a line of JSON each: `{"method", "url", "headers", "body"}`
     #[arg(requires = "url")]
     pub(crate) method: Option<String>,
     /// Full URL
@@ -136,6 +136,9 @@ pub(crate) struct Explain {
     /// A header of the request, as `Name: value`
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
+    /// The body of the request, where it says what the call is: a form, JSON
+    #[arg(short = 'd', long, value_name = "TEXT", requires = "url", default_value = "", hide_default_value = true)]
+    pub(crate) body: String,
     /// Decide for a caller from this source; every source in turn if not given
     #[arg(long, value_name = "SOURCE", value_parser = source, add = complete::sources())]
     pub(crate) from: Option<SourceName>,

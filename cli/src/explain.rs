@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use access::{Assurance, Call, Caller, Context, Deed, Denial, Permit, Reason, SourceName, TargetName, decide};
 use cloud::aws::recognise::{Head, recognise, refine_with_body};
+use cloud::aws::vending::{Vends, vends};
 use config::{Settings, Source};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use jiff::Timestamp;
@@ -101,7 +102,7 @@ pub(crate) fn run(
     judge.knows_its_names()?;
     let (Some(method), Some(url)) = (explain.method, explain.url) else { return lines(&judge) };
     let headers = explain.headers.iter().map(|header| header_of(header)).collect::<Result<_, _>>()?;
-    let answer = judge.answer(&Question { method, url, headers, body: String::new() });
+    let answer = judge.answer(&Question { method, url, headers, body: explain.body });
     match printer.output() {
         Output::Json => printer.json(&answer),
         Output::Human => printer.line(&answer.to_string()),
@@ -191,7 +192,12 @@ impl Judge<'_> {
         let mut nearest: Option<Denial> = None;
         for (target, caller) in targets.iter().flat_map(|target| callers.iter().map(move |caller| (*target, caller))) {
             match decide(caller, (target, &call), &settings.rules, &self.context) {
-                Ok(permit) => return Answer::allowed(call, &permit, &self.context),
+                Ok(permit) => {
+                    return match withheld(&call, &permit) {
+                        Some(reason) => Answer::withheld(call, &permit, reason),
+                        None => Answer::allowed(call, &permit, &self.context),
+                    };
+                }
                 Err(denial) => {
                     let nearer = |known: &Denial| known.reason.nearness() >= denial.reason.nearness();
                     nearest = nearest.filter(nearer).or(Some(denial));
@@ -206,6 +212,26 @@ impl Judge<'_> {
             nearest.map_or_else(|| "the config has no source or no target".to_owned(), |denial| denial.to_string());
         Answer { call: Some(call.into()), decision: Decision::Refused, reason, target: None, grant, rule }
     }
+}
+
+/// Why the proxy refuses a call although a grant covers it: its answer would hold what programs do not get.
+fn withheld(call: &Call, permit: &Permit) -> Option<String> {
+    let what = match vends(call) {
+        Vends::Nothing | Vends::Hardly | Vends::Keys { .. } => return None,
+        Vends::Token if permit.names(call) => return None,
+        Vends::Token => {
+            "a token that the program would hold itself; the grant has to name its action in full".to_owned()
+        }
+        Vends::Lasting => "a key without an end".to_owned(),
+        Vends::Unclear => {
+            return Some(format!(
+                "{} hands out credentials, and the request does not say clearly which operation it is; where its body says it, give \
+             the body",
+                call.service
+            ));
+        }
+    };
+    Some(format!("the answer to {} holds {what}", call.action.as_deref().unwrap_or_default()))
 }
 
 /// Somebody who fulfils the source's `match`.
@@ -260,6 +286,19 @@ impl From<Call> for Explained {
 impl Answer {
     fn undecided(reason: String) -> Self {
         Self { call: None, decision: Decision::Undecided, reason, target: None, grant: None, rule: None }
+    }
+
+    /// What a grant covers, and no program gets.
+    fn withheld(mut call: Call, permit: &Permit, why: String) -> Self {
+        call.settle(permit.target().account());
+        Self {
+            call: Some(call.into()),
+            decision: Decision::Refused,
+            reason: format!("credential-withheld: {why}"),
+            target: Some(permit.target().name.clone()),
+            grant: Some(permit.grant().name.to_string()),
+            rule: None,
+        }
     }
 
     fn allowed(mut call: Call, permit: &Permit, context: &Context) -> Self {

@@ -90,6 +90,31 @@ fn the_config_says_which_grant_decides_and_why() {
     assert_eq!(answers[0]["reason"], "no grant to target \"receipts\" allows s3:PutObject");
 }
 
+/// What the proxy refuses as `credential-withheld`, whatever is granted.
+#[test]
+fn what_no_program_gets_is_not_said_to_be_allowed() {
+    let form = |host: &str, body: &str| {
+        let headers = json!({ "Content-Type": "application/x-www-form-urlencoded" });
+        json!({ "method": "POST", "url": format!("https://{host}/"), "headers": headers, "body": body }).to_string()
+    };
+    let answers = explained(
+        &["--config", EXAMPLE, "--to", "everything"],
+        &[
+            form("iam.amazonaws.com", "Action=CreateAccessKey"),
+            form("sts.us-east-1.amazonaws.com", ""),
+            form("sts.us-east-1.amazonaws.com", "Action=AssumeRole&RoleArn=arn:aws:iam::1:role/x"),
+            form("iam.amazonaws.com", "Action=ListUsers"),
+        ],
+    );
+    let decisions: Vec<_> = answers.iter().map(|answer| answer["decision"].as_str().expect("a decision")).collect();
+    assert_eq!(decisions, ["refused", "refused", "allowed", "allowed"]);
+    assert_eq!(
+        answers[0]["reason"],
+        "credential-withheld: the answer to iam:CreateAccessKey holds a key without an end"
+    );
+    assert!(answers[1]["reason"].as_str().expect("a reason").contains("give the body"), "{}", answers[1]);
+}
+
 #[test]
 fn the_rule_that_decides_is_told_and_bodies_tell_resources() {
     let example = std::fs::read_to_string(EXAMPLE).expect("the example");

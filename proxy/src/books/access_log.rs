@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use access::{Outcome, Record};
+use access::{Besides, Call, Outcome, Record};
 use config::{RecordFile, RecordsTo};
 use otel::Reference;
 use serde::Serialize;
@@ -199,6 +199,9 @@ struct Line<'a> {
     region: Option<&'a str>,
     action: Option<&'a str>,
     resource: Option<&'a str>,
+    /// What it does besides; left out where that is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    also: Option<Besides<'a>>,
     method: Option<&'a str>,
     host: Option<&'a str>,
     /// Of what is no call.
@@ -242,6 +245,7 @@ fn line((record, place): &Entry, text: &mut Vec<u8>) {
         region: call.and_then(|call| call.region.as_deref()),
         action: call.and_then(|call| call.action.as_deref()),
         resource: call.and_then(|call| call.resource.as_deref()),
+        also: call.and_then(Call::besides),
         method: call.map(|call| call.method.as_str()),
         host: call.map(|call| call.host.as_str()),
         destination: record.destination.as_deref(),

@@ -41,6 +41,18 @@ fn record(outcome: Outcome) -> Record {
     }
 }
 
+/// A copy out of another bucket is no mere put.
+#[test]
+fn what_a_call_does_besides_is_in_its_line() {
+    let mut record = record(Outcome::Countersigned { status: 200 });
+    let source = Some("arn:aws:s3:::payroll/1".to_owned());
+    record.call.as_mut().unwrap().also = vec![access::Deed { action: Some("s3:GetObject".into()), resource: source }];
+    let mut text = Vec::new();
+    line(&(record, None), &mut text);
+    let line: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(line["also"], serde_json::json!([{"action": "s3:GetObject", "resource": "arn:aws:s3:::payroll/1"}]));
+}
+
 /// Where a caller stands whose trace nobody records.
 fn place() -> Reference {
     let request =

@@ -80,7 +80,7 @@ impl Statements {
     /// Puts a policy together.
     ///
     /// Managed policies allow beside the inline one, not within it: IAM asks whether any session policy allows. With
-    /// them, the inline one allows everything but for what it fences off, so that both count.
+    /// them, the inline one holds denials only, of everything that is not allowed, so that both count.
     pub(super) fn new(what: Narrowing<'_>, allowed: &[Statement], denied: &[Statement]) -> Self {
         let mut all = Self::default();
         let open = allowed.iter().any(Statement::is_everything);
