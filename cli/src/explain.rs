@@ -194,7 +194,7 @@ impl Judge<'_> {
             match decide(caller, (target, &call), &settings.rules, &self.context) {
                 Ok(permit) => {
                     return match withheld(&call, &permit) {
-                        Some(reason) => Answer::withheld(call, &permit, reason),
+                        Some(reason) => Answer::withheld(call, &permit, &reason),
                         None => Answer::allowed(call, &permit, &self.context),
                     };
                 }
@@ -289,7 +289,7 @@ impl Answer {
     }
 
     /// What a grant covers, and no program gets.
-    fn withheld(mut call: Call, permit: &Permit, why: String) -> Self {
+    fn withheld(mut call: Call, permit: &Permit, why: &str) -> Self {
         call.settle(permit.target().account());
         Self {
             call: Some(call.into()),
