@@ -137,9 +137,18 @@ fn cases() -> impl Strategy<Value = Case> {
     (place, (method, path, query, headers, token)).prop_map(
         |(((by, service), bucket, second, expires), (method, path, query, headers, client_token))| {
             let bucket = if service == "s3" { bucket } else { "" };
+            let query = if by == By::Query { query } else { query.map(|query| covered_by_v2(&query)) };
             Case { by, method, bucket, service, path, query, headers, client_token, second, expires }
         },
     )
+}
+
+/// Version 2 leaves most parameters out of its signature, and a request with one of those is refused: they get names that
+/// mean nothing to S3.
+fn covered_by_v2(query: &str) -> String {
+    let known = |pair: &str| ["acl=", "versionId=", "response-"].iter().any(|start| pair.starts_with(start));
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| if known(pair) { pair.to_owned() } else { format!("x-{pair}") }).collect::<Vec<_>>().join("&")
 }
 
 /// Verifies what botocore signed as the client, and signs it again.
