@@ -26,6 +26,7 @@ mod traces;
 mod tunnels;
 mod version2;
 mod virtualised;
+mod withheld;
 
 mod http2;
 
