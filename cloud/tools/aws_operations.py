@@ -12,6 +12,7 @@ Writes `cloud/data/aws_operations.tsv`, by signing name:
 
     service <signing name> <IAM prefix> <protocols>    q query or ec2, j json with a target header, c rpc-v2-cbor, r rest
     alias <operation> <IAM action>                     where IAM calls the permission otherwise
+    unlisted <operations>                              whose own names IAM does not know, as far as the reference goes
     on <ways> <operations>                             on which resource, see below
     <METHOD> <template> <operation>                    `{}` one segment, `{+}` the rest; after `?` constants of the query
 
@@ -22,7 +23,8 @@ count. After a space comes another way that may be said instead; after `&` one t
 perhaps with an action of its own, `Action=`. An ARN that is said whole is taken as it is, and `=<x>` is nothing else; `model:` is Bedrock's;
 `partiql:` tells actions alone, each by the statement at its place.
 
-Writes `config/data/aws_services.tsv` too, each signing name with what the service's actions begin with; and
+Writes `config/data/aws_services.tsv` too, each signing name with what the service's actions begin with;
+`config/data/aws_actions.tsv`, all actions by what they begin with; and
 `cloud/testdata/aws_known_operations.tsv`: by signing name how many operations there are, of how many the
 reference knows the action, and of how many the resource can be told.
 
@@ -274,6 +276,12 @@ class Reference:
     def action(self, prefix, name):
         return self._read("actions", prefix).get(name.lower())
 
+    def prefixes(self):
+        return [os.path.basename(path).removesuffix(".json") for path in glob.glob(f"{self._data}/actions/*.json")]
+
+    def names(self, prefix):
+        return {action["name"] for action in self._read("actions", prefix).values()}
+
     def arn(self, prefix, action):
         """The ARN of the one type of resource that an action is on; "*" for none, None where there are several."""
         types = action["resourceTypes"]
@@ -344,6 +352,7 @@ def main(root, iam_data):
     reference = Reference(iam_data)
     protocols, routes, s3 = collections.defaultdict(set), collections.defaultdict(dict), []
     resources, known = collections.defaultdict(dict), collections.defaultdict(collections.Counter)
+    unlisted = collections.defaultdict(set)
     for service in sorted(os.listdir(f"{root}/botocore/data")):
         models = sorted(glob.glob(f"{root}/botocore/data/{service}/*/service-2.json*"))
         if not models:
@@ -363,6 +372,8 @@ def main(root, iam_data):
             way = RESOURCES.get(name, {}).get(operation)
             if operation not in RESOURCES.get(name, {}) and action and name not in WITHOUT_RESOURCES:
                 way = ways(reference, prefix, action, members(model, shape))
+            if not action and not re.search(r"(^|&)([A-Za-z0-9]+=|partiql:)", way or ""):
+                unlisted[name].add(ALIASES.get(name, {}).get(operation, operation))
             # Two models under one signing name, and an operation in both: whichever it is, both have to agree.
             if way and resources[name].setdefault(operation, way) != way:
                 resources[name][operation] = ""
@@ -387,6 +398,8 @@ def main(root, iam_data):
     for name in sorted(protocols):
         lines.append(f"service\t{name}\t{IAM_PREFIX.get(name, name)}\t{''.join(sorted(protocols[name]))}")
         lines += [f"alias\t{operation}\t{action}" for operation, action in sorted(ALIASES.get(name, {}).items())]
+        if unlisted[name]:
+            lines.append(f"unlisted\t{' '.join(sorted(unlisted[name]))}")
         grouped = collections.defaultdict(list)
         for operation, way in sorted(resources[name].items()):
             grouped[way].append(operation)
@@ -394,6 +407,12 @@ def main(root, iam_data):
         lines += [f"{method}\t{uri}\t{operation}" for (method, uri), operation in sorted(routes[name].items())]
     write("data/aws_operations.tsv", lines)
     write("testdata/aws_s3_operations.tsv", lines[:1] + sorted(s3))
+    told = {prefix: reference.names(prefix) for prefix in reference.prefixes()}
+    for name, operations in unlisted.items():
+        told.setdefault(IAM_PREFIX.get(name, name), set()).update(operations)
+    for other in ("s3express", "s3-outposts", "s3-object-lambda"):
+        told[other] |= told["s3"]
+    write("../config/data/aws_actions.tsv", lines[:1] + [f"{prefix}\t{' '.join(sorted(names))}" for prefix, names in sorted(told.items())])
     # S3's four signing names: clients sign `s3` for the hosts of the other three.
     others = [("s3", other) for other in ("s3express", "s3-outposts", "s3-object-lambda")]
     names = {(name, IAM_PREFIX.get(name, name)) for name in protocols} | set(others) | {(other, other) for _, other in others}

@@ -1,5 +1,6 @@
 //! What single values mean: durations, sizes, days, role ARNs, addresses.
 
+pub(crate) mod action;
 pub(crate) mod address;
 pub(crate) mod arn;
 pub(crate) mod duration;

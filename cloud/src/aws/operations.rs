@@ -99,7 +99,7 @@ impl Service {
     /// Method, template and operation of every route.
     fn routes(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
         let fields = self.lines.lines().filter_map(|line| line.split_once('\t'));
-        let routes = fields.filter(|(method, _)| !matches!(*method, "alias" | "on"));
+        let routes = fields.filter(|(method, _)| !matches!(*method, "alias" | "on" | "unlisted"));
         routes.filter_map(|(method, rest)| rest.split_once('\t').map(|(uri, name)| (method, uri, name)))
     }
 
@@ -122,6 +122,13 @@ impl Service {
             lines.flat_map(|(ways, names)| names.split(' ').map(move |name| (name, ways))).collect()
         });
         resources.get(operation).copied()
+    }
+
+    /// Whether IAM knows no action of this name, as far as we know: it asks for another one then.
+    pub(super) fn is_unlisted(&self, action: &str) -> bool {
+        let own = action.split(':').next_back().unwrap_or_default();
+        let mut unlisted = self.lines.lines().filter_map(|line| line.strip_prefix("unlisted\t"));
+        unlisted.any(|names| names.split(' ').any(|name| name == own))
     }
 
     /// `prefix:Action` for an operation.
@@ -195,7 +202,10 @@ mod tests {
         for section in GENERATED.split("\nservice\t").skip(1) {
             let (head, lines) = section.split_once('\n').unwrap_or((section, ""));
             let service = service(head.split('\t').next().expect("a name")).expect("indexed");
-            for line in lines.lines().filter(|line| !line.starts_with("alias\t") && !line.starts_with("on\t")) {
+            for line in lines
+                .lines()
+                .filter(|line| !["alias\t", "on\t", "unlisted\t"].iter().any(|kind| line.starts_with(kind)))
+            {
                 let [method, uri, operation] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
                 let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
                 let path = path.replace("{+}", "greedy/label").replace("{}", "label");

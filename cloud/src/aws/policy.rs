@@ -234,7 +234,9 @@ fn is_action(text: &str) -> bool {
 }
 
 fn is_resource(text: &str) -> bool {
-    text == "*" || (text.starts_with("arn:") && text.splitn(6, ':').count() == 6)
+    // "Resource vendor must be fully qualified and cannot contain regexes" (IAM).
+    let vendor = text.split(':').nth(2).is_some_and(|vendor| !vendor.contains(['*', '?']));
+    text == "*" || (vendor && text.starts_with("arn:") && text.splitn(6, ':').count() == 6)
 }
 
 #[cfg(test)]

@@ -117,6 +117,8 @@ pub fn recognise(head: Head<'_>) -> Result<Recognised<'_>, Unrecognised> {
         path: head.uri.path().to_owned(),
         spelling: uri::spelling(head.uri.path(), uri::PathRule::of(service)),
     };
+    let mut call = call;
+    doubt(&mut call);
     Ok(Recognised { call, credentialing, endpoint, body: reading.body })
 }
 
@@ -128,6 +130,17 @@ pub fn refine_with_body(call: &mut Call, reading: BodyReading, body: &[u8]) {
         BodyForm::Json if call.service == "sqs" => refine_queue_of_json(call, body),
         BodyForm::Json => refine_resources(call, reading, resource::Body::Json(body)),
         BodyForm::Deletes => refine_deletes(call, body),
+    }
+    doubt(call);
+}
+
+/// A call whose name IAM does not know is asked for by another one (`neptune-db:ReadDataViaQuery`), and which is not told.
+fn doubt(call: &mut Call) {
+    let service = operations::service(&call.service);
+    let unlisted = |action: &String| service.is_some_and(|service| service.is_unlisted(action));
+    let other = Deed { action: None, resource: None };
+    if call.action.as_ref().is_some_and(unlisted) && !call.also.contains(&other) {
+        call.also.push(other);
     }
 }
 

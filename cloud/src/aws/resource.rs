@@ -146,12 +146,11 @@ fn filled(template: &str, said: Said<'_>) -> Result<Option<Vec<String>>, Untold>
     if rest == RANDOM && done.len() > MOST_SECRETS {
         return Err(Untold);
     }
-    let settled = |text: String| {
-        let whole = with_end(text, rest);
+    let settled = |whole: String| {
         let whole = whole.replace("{partition}", said.partition).replace("{account}", OWN_ACCOUNT);
         if whole.contains("{region}") { Ok(whole.replace("{region}", said.region.ok_or(Untold)?)) } else { Ok(whole) }
     };
-    done.into_iter().map(settled).collect::<Result<Vec<_>, _>>().map(Some)
+    done.into_iter().flat_map(|text| with_end(text, rest)).map(settled).collect::<Result<Vec<_>, _>>().map(Some)
 }
 
 /// What stands before a place, and its value. An ARN takes the place of all that stands before it, if it is of the same
@@ -170,12 +169,16 @@ fn joined(before: &str, value: &str) -> Result<Vec<String>, Untold> {
     one.map(|resource| vec![resource])
 }
 
-/// `-??????` stands for the random end of a secret's ARN: one that was said whole has it already.
-fn with_end(text: String, end: &str) -> String {
+/// `-??????` stands for the random end of a secret's ARN: one that was said whole has it already. `…:secret:db-secret` may
+/// be whole, or the beginning of one, which the service takes too: where the end is a word, it is both.
+fn with_end(text: String, end: &str) -> Vec<String> {
     let last = text.rsplit('-').next().unwrap_or_default();
-    let is_whole =
-        !text.contains('{') && last.len() == RANDOM.len() - 1 && last.bytes().all(|b| b.is_ascii_alphanumeric());
-    if end == RANDOM && is_whole { text } else { text + end }
+    let ends = |fits: fn(&u8) -> bool| last.len() == RANDOM.len() - 1 && last.as_bytes().iter().all(fits);
+    if end != RANDOM || text.contains('{') || !ends(u8::is_ascii_alphanumeric) {
+        return vec![text + end];
+    }
+    let longer = ends(u8::is_ascii_lowercase).then(|| [&text, end].concat());
+    std::iter::once(text).chain(longer).collect()
 }
 
 /// Amazon Bedrock: `anthropic.claude-…` is a model of AWS's own, `eu.anthropic.claude-…` a profile of the account. IAM asks

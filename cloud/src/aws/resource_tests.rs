@@ -196,6 +196,13 @@ fn names_and_arns_of_many_services_become_arns() {
 }
 
 #[test]
+fn secret_whose_arn_may_go_on_is_both() {
+    let partial = "arn:aws:secretsmanager:eu-west-1:1:secret:db-secret";
+    let told = json(ways("secretsmanager", "GetSecretValue"), &format!(r#"{{"SecretId":"{partial}"}}"#));
+    assert_eq!(told, Ok(vec![partial.to_owned(), format!("{partial}-??????")]), "the whole, or the beginning");
+}
+
+#[test]
 fn labels_of_paths_are_resources() {
     let invoke = ("/2015-03-31/functions/{}/invocations", "/2015-03-31/functions/bill/invocations");
     let function = "arn:aws:lambda:eu-west-1:{account}:function:bill";

@@ -336,6 +336,18 @@ fn path_of_an_api_that_can_be_read_in_two_ways_names_neither_action_nor_resource
     assert!(tag.signed("us-east-1", "apigateway").told().ends_with("::/tags/arn%3Aaws%3Aapigateway/"));
 }
 
+/// IAM asks for another action there (`bedrock:InvokeModel`…), whatever the operation is called.
+#[test]
+fn operation_that_iam_does_not_know_by_its_name_is_something_untold_besides() {
+    let sent = Sent::new("POST", "https://dynamodb.us-east-1.amazonaws.com/")
+        .header("x-amz-target", "DynamoDB_20120810.ListBulkOperations")
+        .header("content-type", "application/x-amz-json-1.0")
+        .signed("us-east-1", "dynamodb");
+    let call = sent.recognise().expect("a call").call;
+    assert_eq!(call.action.as_deref(), Some("dynamodb:ListBulkOperations"));
+    assert_eq!(call.also, [access::Deed { action: None, resource: None }]);
+}
+
 #[test]
 fn a_body_cannot_swap_what_the_head_named() {
     let sent = Sent::new("POST", "https://sqs.us-east-1.amazonaws.com/123456789012/orders?Action=ReceiveMessage")

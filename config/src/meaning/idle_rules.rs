@@ -9,19 +9,21 @@ use crate::finding::Code;
 use crate::flaw::Wrong;
 use crate::raw::{self, ActionOrRule};
 use crate::settings::Settings;
-use crate::values::service;
+use crate::values::{action, service};
 
 /// Warns of rules that are in order, and yet cannot be meant so.
 pub(super) fn warn(check: &mut Check<'_>, raw: &raw::Config, settings: Option<&Settings>) {
     for written in raw.grants.as_ref().map(At::items).unwrap_or_default().iter().filter_map(At::get) {
         for list in [Some(&written.allow), written.deny.as_ref()].into_iter().flatten() {
             unknown_services(check, list);
+            unknown_actions(check, list);
         }
         let Some(settings) = settings else { continue };
         let target = settings.rules.targets().find(|target| target.name.as_str() == written.to.text());
         let Some(target) = target else { continue };
         let grants = settings.rules.grants(&target.name);
         let Some(grant) = grants.iter().find(|grant| grant.name.as_str() == written.name.text()) else { continue };
+        policies_elsewhere(check, written.policies.as_ref(), target);
         beside_the_target(check, (&written.allow, &grant.allow), target);
         covered(check, (&written.allow, &grant.allow), &grant.deny);
     }
@@ -29,6 +31,15 @@ pub(super) fn warn(check: &mut Check<'_>, raw: &raw::Config, settings: Option<&S
 
 fn idle(check: &mut Check<'_>, node: NodeId, message: String) {
     check.flaw(node, Wrong::new(Code::IdleRule, message));
+}
+
+/// Managed policies of another partition than the role's: STS knows none of them.
+fn policies_elsewhere(check: &mut Check<'_>, policies: Option<&At<Vec<At<String>>>>, target: &Target) {
+    let partition = |arn: &str| arn.split(':').nth(1).unwrap_or_default().to_owned();
+    let own = partition(&target.role);
+    for at in policies.map(At::items).unwrap_or_default().iter().filter(|at| partition(at.text()) != own) {
+        idle(check, at.node, format!("the role is in partition {own}, and this policy in another one"));
+    }
 }
 
 /// Services that AWS does not have, as far as is known.
@@ -50,6 +61,30 @@ fn unknown_services(check: &mut Check<'_>, list: &At<Vec<At<ActionOrRule>>>) {
     for (node, name) in names.into_iter().filter(|(_, name)| !service::is_known(name)) {
         let wrong = Wrong::new(Code::IdleRule, format!("no service is known by the name {}", shown(name)));
         check.flaw(node, wrong.maybe_help(service::nearest(name).map(|near| format!("did you mean {}?", shown(near)))));
+    }
+}
+
+/// Actions that IAM does not have: an operation's own name (`s3:ListObjectsV2`), or one written wrong. A denial of it
+/// protects nothing.
+fn unknown_actions(check: &mut Check<'_>, list: &At<Vec<At<ActionOrRule>>>) {
+    let mut patterns: Vec<(NodeId, &str)> = Vec::new();
+    for item in list.items() {
+        match item.get() {
+            Some(ActionOrRule::Actions(text)) => patterns.push((item.node, text)),
+            Some(ActionOrRule::Rule(rule)) => {
+                let actions = rule.actions.as_ref().map(At::items).unwrap_or_default();
+                patterns.extend(actions.iter().map(|at| (at.node, at.text())));
+            }
+            None => {}
+        }
+    }
+    for (node, text) in patterns {
+        let Ok(pattern) = Pattern::new(text) else { continue };
+        if action::is_any(&pattern) == Some(false) {
+            let wrong = Wrong::new(Code::IdleRule, format!("IAM knows no action that fits {}", shown(text)));
+            let help = action::nearest(&pattern).map(|near| format!("did you mean {}?", shown(&near)));
+            check.flaw(node, wrong.maybe_help(help));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::check::{Check, Reported, known};
 use super::{entries, names};
 use crate::at::At;
 use crate::defaults;
+use crate::document::shown;
 use crate::finding::Code;
 use crate::flaw::Wrong;
 use crate::later;
@@ -81,6 +82,13 @@ fn target(
     let raw = at.get()?;
     let name = check.name(name, TargetName::new);
     let service = check.take(&raw.kind, |kind| service(kind));
+    if let Some(Some(name)) =
+        service.as_ref().filter(|name| name.as_ref().is_some_and(|name| !crate::values::service::is_known(name)))
+    {
+        let wrong = Wrong::new(Code::IdleRule, format!("no service is known by the name {}", shown(name)));
+        let near = crate::values::service::nearest(name).map(|near| format!("did you mean aws/{near}?"));
+        check.flaw(raw.kind.node, wrong.maybe_help(near));
+    }
     let chosen = role(check, at, identities);
     let region = check.maybe(raw.region.as_ref(), |region| arn::partition_of(region).map(|_| region.clone()));
     let region = chosen.as_ref().and_then(|(role, _)| self::region(check, at, (role, region)));
