@@ -71,7 +71,7 @@ enum ExchangeFailed {
 }
 
 impl Exchange {
-    /// Gets ready to ask; STS may be elsewhere (`endpoints`), and other roots may count (`upstream_roots`).
+    /// Gets ready to ask; STS may be elsewhere (`endpoints`), and other roots may count (`proxy.upstream.ca_file`).
     pub(crate) fn new(settings: &Settings, roots: &Roots, clock: Clock) -> Result<Self, OutboundError> {
         Ok(Self {
             client: roots.client(settings.proxy.upstream_roots.as_deref())?,

@@ -78,7 +78,7 @@ pub enum BindError {
     #[error("destinations could not be verified")]
     Roots(#[source] BundleError),
     /// A root file of the operator's.
-    #[error("cannot use `upstream_roots` {}", .0.display())]
+    #[error("cannot use `proxy.upstream.ca_file` {}", .0.display())]
     OwnRoots(PathBuf, #[source] BundleError),
     /// The leaf key.
     #[error("no certificates can be made")]

@@ -13,8 +13,9 @@ use crate::answers::trouble::Stop;
 use crate::places::destination::{Destination, Scheme};
 use crate::wire::head::{MAX_HEADERS, Malformed};
 
-/// APIs that are never intercepted, where no endpoint rule gives the host to another (a bucket of that name). Session Manager's WebSockets carry a token that an API call has returned before, not
-/// a signature, and its plugin trusts the system's roots only.
+/// APIs that are never intercepted, where no endpoint rule gives the host to another (a bucket of that name). Session
+/// Manager's WebSockets carry a token that an API call has returned before, not a signature, and its plugin trusts the
+/// system's roots only.
 const TUNNELLED: [&str; 1] = ["ssmmessages."];
 
 /// A destination, and how to get there.

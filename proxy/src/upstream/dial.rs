@@ -106,7 +106,7 @@ pub(crate) enum DialError {
     #[error("{0} has no name that TLS could check")]
     Name(Destination),
     /// TLS failed: the certificate is not trusted, or there is no TLS.
-    #[error("no TLS with {0}; if it uses a private authority, name it in `upstream_roots`")]
+    #[error("no TLS with {0}; if it uses a private authority, name it in `proxy.upstream.ca_file`")]
     Tls(Destination, #[source] io::Error),
     /// HTTP could not begin.
     #[error("no HTTP with {0}")]
