@@ -19,7 +19,8 @@ static KEYS: LazyLock<SigningKeys> = LazyLock::new(SigningKeys::new);
 /// Services that read a form, JSON with the operation in a header, JSON of SQS, and a list of objects.
 static HEADS: LazyLock<Vec<(&str, Parts)>> = LazyLock::new(|| {
     let head = |host: &'static str, target: &str, name: &str| {
-        let request = Request::post(target).header("host", host).header("x-amz-target", name);
+        let kind = if name.is_empty() { "application/x-www-form-urlencoded" } else { "application/x-amz-json-1.0" };
+        let request = Request::post(target).header("host", host).header("content-type", kind).header("x-amz-target", name);
         let mut parts = request.body(()).expect("a request").into_parts().0;
         if name.is_empty() {
             parts.headers.remove("x-amz-target");
