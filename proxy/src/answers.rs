@@ -4,3 +4,4 @@ pub(crate) mod answer;
 pub(crate) mod refuse;
 pub(crate) mod switched;
 pub(crate) mod trouble;
+pub(crate) mod tunnel;

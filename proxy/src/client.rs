@@ -7,7 +7,6 @@ use access::{Evidence, Refusal, RefusalCode};
 use tokio::net::TcpStream;
 
 use crate::calls::identify::TokenFile;
-use crate::entrances::shared::KnownApp;
 
 /// Where a connection comes from, and what it has shown.
 #[derive(Debug, Clone)]
@@ -29,6 +28,22 @@ pub(crate) enum Shown {
     App(Arc<KnownApp>),
     /// A token of its own, which is good, and whose it is.
     Token(Arc<Evidence>, Arc<str>),
+}
+
+/// An app that the config knows, and the token that it is known by elsewhere.
+#[derive(Debug)]
+pub(crate) struct KnownApp {
+    pub(crate) name: Box<str>,
+    pub(crate) token: TokenFile,
+    pub(crate) credential: Option<[u8; 32]>,
+    pub(crate) certificate: Option<Box<str>>,
+}
+
+impl KnownApp {
+    /// Whether it proves itself as `other` does.
+    pub(crate) fn proves_itself_as(&self, other: &Self) -> bool {
+        self.credential == other.credential && self.certificate == other.certificate
+    }
 }
 
 impl Client {

@@ -11,5 +11,4 @@ pub(crate) mod redirect;
 pub(crate) mod shared;
 pub(crate) mod socks_entrance;
 pub(crate) mod streams;
-pub(crate) mod tunnel;
 pub(crate) mod words;

@@ -170,12 +170,12 @@ impl<L: Lessor> Conversation<L> {
         entry.sent(aim);
         let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
         let mut answered = answered.map_err(|error| trouble::unanswered(&error))?;
+        answer::refuse_two_lengths(answered.response.headers())?;
         if let Some(echo) = echo {
             let head = (answered.response.status(), answered.response.headers());
             app.skews.learn(&aim.origin, head, app.clock.now());
             self.take_back(&echo, &mut answered, entry).await?;
         }
-        answer::refuse_two_lengths(answered.response.headers())?;
         let switched = answered.response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched && !(switches && switched::is_websocket(answered.response.headers())) {
             // Any other `Upgrade` ended at this hop, so nobody has asked for it (RFC 9110 §7.8).
@@ -309,7 +309,7 @@ impl<L: Lessor> Conversation<L> {
         Outbound { expected: Some(expected), ..pass_on(head, body.streamed()) }
     }
 
-    /// The same for the request in a bearer; the request that carries the bearer stays as it is otherwise.
+    /// identify → lease → sign for the request in a bearer; the request that carries the bearer stays as it is otherwise.
     async fn bear(
         &self,
         (mut head, body): (Parts, Upload),

@@ -38,61 +38,61 @@ ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 def sign(case: dict) -> dict:
     """The request's headers, signed by aws-c-auth; nothing, where it cannot read the URL."""
-    is_s3 = case["service"] in S3_FAMILY
     declared = dict(case["headers"]).get("x-amz-content-sha256")
     body = base64.b64decode(case["body"])
     # It writes the declaration itself, and takes none from the caller.
     given = [(name, value) for name, value in case["headers"] if name != "x-amz-content-sha256"]
-    headers = HttpHeaders([("host", case["host"]), *given])
-    config = AwsSigningConfig(
-        algorithm=AwsSigningAlgorithm.V4_ASYMMETRIC,
+    signed = signed_by_crt(
+        case,
+        given,
+        body,
         signature_type=AwsSignatureType.HTTP_REQUEST_HEADERS,
-        credentials_provider=AwsCredentialsProvider.new_static(case["key"], case["secret"], case["token"]),
-        region=case["region"],
-        service=case["service"],
-        date=time_of(case).replace(tzinfo=datetime.timezone.utc),
-        use_double_uri_encode=not is_s3,
-        should_normalize_uri_path=not is_s3,
         signed_body_value=declared or hashlib.sha256(body).hexdigest(),
         signed_body_header_type=AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256 if declared else AwsSignedBodyHeaderType.NONE,
     )
-    request = HttpRequest(case["method"], case["target"], headers, io.BytesIO(body))
-    try:
-        signed = aws_sign_request(request, config).result(10)
-    except AwsCrtError as error:
-        # It reads a path that begins with two slashes as a host.
-        if error.name == "AWS_ERROR_MALFORMED_INPUT_STRING":
-            return {"headers": None}
-        raise
-    return {"headers": [[name.lower(), value] for name, value in signed.headers]}
+    return {"headers": headers_of(signed) if signed else None}
 
 
 def presign(case: dict) -> dict:
     """The URL, signed by aws-c-auth in its query; nothing, where it cannot read it."""
+    signed = signed_by_crt(
+        case,
+        case["headers"],
+        b"",
+        signature_type=AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS,
+        signed_body_value="UNSIGNED-PAYLOAD" if case["service"] in S3_FAMILY else hashlib.sha256(b"").hexdigest(),
+        signed_body_header_type=AwsSignedBodyHeaderType.NONE,
+        expiration_in_seconds=case["expires"],
+        omit_session_token=case["token_follows"],
+    )
+    return {"target": signed.path, "headers": headers_of(signed)} if signed else {"target": None}
+
+
+def signed_by_crt(case: dict, headers: list, body: bytes, **how: object) -> HttpRequest | None:
+    """The request that aws-c-auth makes of it; None where it reads a path that begins with two slashes as a host."""
     is_s3 = case["service"] in S3_FAMILY
     config = AwsSigningConfig(
         algorithm=AwsSigningAlgorithm.V4_ASYMMETRIC,
-        signature_type=AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS,
         credentials_provider=AwsCredentialsProvider.new_static(case["key"], case["secret"], case["token"]),
         region=case["region"],
         service=case["service"],
         date=time_of(case).replace(tzinfo=datetime.timezone.utc),
         use_double_uri_encode=not is_s3,
         should_normalize_uri_path=not is_s3,
-        signed_body_value="UNSIGNED-PAYLOAD" if is_s3 else hashlib.sha256(b"").hexdigest(),
-        signed_body_header_type=AwsSignedBodyHeaderType.NONE,
-        expiration_in_seconds=case["expires"],
-        omit_session_token=case["token_follows"],
+        **how,
     )
-    headers = HttpHeaders([("host", case["host"]), *((name, value) for name, value in case["headers"])])
-    request = HttpRequest(case["method"], case["target"], headers, io.BytesIO())
+    named = HttpHeaders([("host", case["host"]), *((name, value) for name, value in headers)])
+    request = HttpRequest(case["method"], case["target"], named, io.BytesIO(body))
     try:
-        signed = aws_sign_request(request, config).result(10)
+        return aws_sign_request(request, config).result(10)
     except AwsCrtError as error:
         if error.name == "AWS_ERROR_MALFORMED_INPUT_STRING":
-            return {"target": None}
+            return None
         raise
-    return {"target": signed.path, "headers": [[name.lower(), value] for name, value in signed.headers]}
+
+
+def headers_of(signed: HttpRequest) -> list:
+    return [[name.lower(), value] for name, value in signed.headers]
 
 
 def verify_presigned(case: dict) -> dict:

@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 
 use crate::answers::answer::AnswerBody;
 use crate::answers::refuse::with_causes;
+use crate::answers::tunnel::Open;
 use crate::books::record::Entry;
-use crate::entrances::tunnel::Open;
 use crate::upstream::Line;
 use crate::wire::ahead::Ahead;
 use crate::wire::hop;

@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_rustls::LazyConfigAcceptor;
 
 use crate::answers::refuse::with_causes;
+use crate::answers::tunnel::Open;
 use crate::app::App;
 use crate::books::metrics::Present;
 use crate::client::Client;
@@ -23,7 +24,6 @@ use crate::entrances::connection;
 use crate::entrances::distrust;
 use crate::entrances::meeting;
 use crate::entrances::streams;
-use crate::entrances::tunnel::Open;
 use crate::entrances::words::{Spoken, first_words};
 use crate::places::aim::{Aim, Kind};
 use crate::places::destination::{Destination, Scheme};

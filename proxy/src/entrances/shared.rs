@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
 use crate::calls::identify::TokenFile;
-use crate::client::{Client, Shown};
+use crate::client::{Client, KnownApp, Shown};
 use crate::wire::pipe::Pipe;
 
 /// What a credential of an app begins with, so that it is recognised where it should not be.
@@ -50,22 +50,6 @@ pub(crate) struct Shared {
     takes_tokens: bool,
     /// Tokens that were taken for good a moment ago. Other settings begin with none.
     recognised: Cache<Arc<Evidence>, Arc<str>>,
-}
-
-/// An app that the config knows, and the token that it is known by elsewhere.
-#[derive(Debug)]
-pub(crate) struct KnownApp {
-    pub(crate) name: Box<str>,
-    pub(crate) token: TokenFile,
-    credential: Option<[u8; 32]>,
-    certificate: Option<Box<str>>,
-}
-
-impl KnownApp {
-    /// Whether it proves itself as `other` does.
-    fn proves_itself_as(&self, other: &Self) -> bool {
-        self.credential == other.credential && self.certificate == other.certificate
-    }
 }
 
 /// What a program has said of itself.

@@ -6,8 +6,8 @@ use access::{Refusal, RefusalCode};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::client::{Client, Shown};
-use crate::entrances::shared::{KnownApp, Shared};
+use crate::client::{Client, KnownApp, Shown};
+use crate::entrances::shared::Shared;
 use crate::places::destination::{BadDestination, Destination};
 use crate::wire::pipe::Pipe;
 use crate::wire::socks::{self, Login, Malformed, Method, Read, Reply, Wish};
