@@ -19,6 +19,7 @@ mod refusals;
 mod secrets;
 mod sessions;
 mod shapes;
+mod shared;
 mod smuggling;
 mod sockets;
 mod spellings;

@@ -36,6 +36,8 @@ pub(crate) struct Keys {
 pub(crate) struct Program {
     pub(crate) proxy: SocketAddr,
     pub(crate) keys: Keys,
+    /// What it says of itself to the proxy.
+    authorization: Option<String>,
     clock: Clock,
     tls: Arc<ClientConfig>,
 }
@@ -64,7 +66,7 @@ impl Program {
             .expect("the provider speaks TLS 1.2 and 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Self { proxy, keys, clock: clock.clone(), tls: Arc::new(tls) }
+        Self { proxy, keys, authorization: None, clock: clock.clone(), tls: Arc::new(tls) }
     }
 
     /// Where it finds the proxy.
@@ -77,6 +79,11 @@ impl Program {
         Self { keys, ..self.clone() }
     }
 
+    /// The same program at a proxy that asks who it is.
+    pub(crate) fn sharing(&self, proxy: SocketAddr, authorization: &str) -> Self {
+        Self { proxy, authorization: Some(authorization.to_owned()), ..self.clone() }
+    }
+
     /// A connection to the proxy, and nothing said.
     pub(crate) async fn plain(&self) -> Connection {
         Connection::over(TcpStream::connect(self.proxy).await.expect("the proxy listens"))
@@ -86,7 +93,9 @@ impl Program {
     pub(crate) async fn tunnel(&self, authority: &str) -> std::result::Result<TcpStream, Reply> {
         let stream = TcpStream::connect(self.proxy).await.expect("the proxy listens");
         let mut connection = BufReader::new(stream);
-        let asked = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+        let shown = self.authorization.as_ref();
+        let shown = shown.map_or(String::new(), |shown| format!("Proxy-Authorization: {shown}\r\n"));
+        let asked = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{shown}\r\n");
         connection.write_all(asked.as_bytes()).await.expect("the proxy reads");
         let head = soon(read_head(&mut connection)).await.expect("an answer to CONNECT").expect("an answer to CONNECT");
         if head.status().expect("a status") == 200 {

@@ -61,6 +61,7 @@ pub(crate) struct Plan {
     limits: Option<String>,
     clusters: Option<String>,
     telemetry: Option<String>,
+    shared: Option<String>,
     cloud: Tls,
     ahead: SignedDuration,
 }
@@ -92,6 +93,8 @@ pub(crate) struct World {
     pub(crate) program: Program,
     pub(crate) broker: Arc<Broker>,
     pub(crate) vitals: Vitals<Broker>,
+    /// Where programs that are not beside the product come in, if they may.
+    shared: Option<SocketAddr>,
     leases: Arc<Leases<Broker>>,
     control: Arc<Control<Broker>>,
     shutdown: Shutdown,
@@ -107,6 +110,7 @@ struct Product {
     leases: Arc<Leases<Broker>>,
     control: Arc<Control<Broker>>,
     program: Program,
+    shared: Option<SocketAddr>,
     /// Where the issuer's documents are served.
     issuer: SocketAddr,
     shutdown: Shutdown,
@@ -144,6 +148,11 @@ impl Plan {
         Self { telemetry: Some(yaml.to_owned()), ..self }
     }
 
+    /// What stands in `proxy.shared` besides an address, as YAML without braces.
+    pub(crate) fn shared(self, yaml: &str) -> Self {
+        Self { shared: Some(yaml.to_owned()), ..self }
+    }
+
     /// How the cloud is reached.
     pub(crate) fn cloud(self, cloud: Tls) -> Self {
         Self { cloud, ..self }
@@ -162,6 +171,8 @@ impl Plan {
         let limits = self.limits.as_deref().unwrap_or("{}");
         let clusters = self.clusters.as_deref().unwrap_or("{}");
         let telemetry = self.telemetry.as_deref().unwrap_or("{}");
+        let shared = self.shared.as_ref();
+        let shared = shared.map_or(String::new(), |yaml| format!("  shared: {{ listen: 127.0.0.1:0, {yaml} }}\n"));
         let trusted = matches!(self.cloud, Tls::Trusted | Tls::Http2 | Tls::OtherName);
         let upstream = if trusted { "  upstream: { ca_file: stage.pem }\n" } else { "" };
         let directory = directory.display();
@@ -172,7 +183,7 @@ impl Plan {
              {callers}\n{targets}\n{grants}\neks_clusters: {clusters}\n\
              endpoints:\n  \"*.amazonaws.com\": {cloud}\n  \"*.signin.aws.amazon.com\": {cloud}\n\
              proxy:\n  listen: 127.0.0.1:0\n  directory: {directory}/proxy\n  token_file: {directory}/token\n\
-             {upstream}  limits: {limits}\n\
+             {upstream}{shared}  limits: {limits}\n\
              telemetry: {telemetry}\n\
              broker:\n  issuer: {ISSUER}\n  listen: 127.0.0.1:0\n  store: {directory}/broker.db\n"
         )
@@ -201,7 +212,7 @@ impl Plan {
         };
         write(&directory.path().join("token"), &cluster.token(&CHECKOUT).text());
         let product = Product::start(&settings, &clock).await;
-        let Product { broker, vitals, leases, control, program, issuer, shutdown, running } = product;
+        let Product { broker, vitals, leases, control, program, shared, issuer, shutdown, running } = product;
         cloud.trust(provider(issuer));
         let running = Some(running);
         World {
@@ -213,6 +224,7 @@ impl Plan {
             program,
             broker,
             vitals,
+            shared,
             leases,
             control,
             shutdown,
@@ -253,12 +265,12 @@ impl Product {
         let issuer = serve_issuer(&broker, &shutdown).await;
         let leases = Arc::new(Leases::new(broker.clone(), clock.for_product(), shutdown.clone()));
         let proxy = bind_proxy(settings, (&broker, clock), (leases.clone(), &shutdown)).await;
-        let (vitals, control) = (proxy.vitals(), proxy.control());
+        let (vitals, control, shared) = (proxy.vitals(), proxy.control(), proxy.shared_addr());
         let left = &settings.proxy.directory;
         let pem = std::fs::read(left.join("ca.pem")).expect("the proxy leaves its root");
         let program = Program::new(proxy.local_addr(), (keys(&left.join("program.env")), &pem), clock);
         let running = tokio::spawn(proxy.run());
-        Self { broker, vitals, leases, control, program, issuer, shutdown, running }
+        Self { broker, vitals, leases, control, program, shared, issuer, shutdown, running }
     }
 }
 
@@ -319,10 +331,10 @@ impl World {
     /// Starts it again on what it left.
     pub(crate) async fn start_again(&mut self) {
         let product = Product::start(&self.settings, &self.clock).await;
-        let Product { broker, vitals, leases, control, program, issuer, shutdown, running } = product;
+        let Product { broker, vitals, leases, control, program, shared, issuer, shutdown, running } = product;
         self.cloud.trust(provider(issuer));
         (self.broker, self.program, self.shutdown, self.running) = (broker, program, shutdown, Some(running));
-        (self.vitals, self.leases, self.control) = (vitals, leases, control);
+        (self.vitals, self.leases, self.control, self.shared) = (vitals, leases, control, shared);
     }
 
     /// Changes the config while the product runs, as `countersign proxy` does when its file has changed.
@@ -352,6 +364,11 @@ impl World {
         let left = self.left_for_programs();
         let pem = std::fs::read(left.join("ca.pem")).expect("the proxy leaves its root");
         Program::new(self.program.proxy(), (keys(&left.join("program.env")), &pem), &self.clock)
+    }
+
+    /// A program elsewhere, which shows `authorization` to the listener that programs share.
+    pub(crate) fn program_elsewhere(&self, authorization: &str) -> Program {
+        self.program.sharing(self.shared.expect("a world with a shared listener"), authorization)
     }
 
     /// Lets the product see to its root.
