@@ -22,6 +22,7 @@ pub(crate) mod cloud;
 pub(crate) mod cluster;
 pub(crate) mod collector;
 pub(crate) mod origin;
+pub(crate) mod product;
 pub(crate) mod program;
 pub(crate) mod refusal;
 pub(crate) mod streams;

@@ -10,9 +10,9 @@ use broker::audit::{Entry, Filter};
 use config::Settings;
 use jiff::SignedDuration;
 use lease::Leases;
-use proxy::{Control, Parts, Proxy, Vitals};
+use proxy::{Control, Vitals};
 use rustls::ServerConfig;
-use serve::{Drained, Listener, Shutdown};
+use serve::{Drained, Shutdown};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -21,6 +21,7 @@ use super::clock::Clock;
 use super::cloud::{Cloud, Provider};
 use super::cluster::{CHECKOUT, Cluster, Token};
 use super::faults::Faults;
+use super::product::{Product, keys};
 use super::program::{Keys, Program, soon};
 
 /// The `iss` of the broker's tokens. It leads nowhere; the cloud is told where to go instead, as DNS would tell it.
@@ -101,20 +102,6 @@ pub(crate) struct World {
     running: Option<JoinHandle<Drained>>,
     settings: Settings,
     directory: TempDir,
-}
-
-/// The product at work.
-struct Product {
-    broker: Arc<Broker>,
-    vitals: Vitals<Broker>,
-    leases: Arc<Leases<Broker>>,
-    control: Arc<Control<Broker>>,
-    program: Program,
-    shared: Option<SocketAddr>,
-    /// Where the issuer's documents are served.
-    issuer: SocketAddr,
-    shutdown: Shutdown,
-    running: JoinHandle<Drained>,
 }
 
 impl Plan {
@@ -255,58 +242,6 @@ fn directory() -> TempDir {
 
 fn write(path: &Path, text: &str) {
     std::fs::write(path, text).expect("a directory that can be written to");
-}
-
-impl Product {
-    /// Starts broker, issuer and proxy, as `countersign proxy` does, and a program that reads what the proxy leaves.
-    async fn start(settings: &Settings, clock: &Clock) -> Self {
-        let shutdown = Shutdown::new();
-        let broker = Arc::new(Broker::open(settings, clock.for_product()).await.expect("the broker opens"));
-        let issuer = serve_issuer(&broker, &shutdown).await;
-        let leases = Arc::new(Leases::new(broker.clone(), clock.for_product(), shutdown.clone()));
-        let proxy = bind_proxy(settings, (&broker, clock), (leases.clone(), &shutdown)).await;
-        let (vitals, control, shared) = (proxy.vitals(), proxy.control(), proxy.shared_addr());
-        let left = &settings.proxy.directory;
-        let pem = std::fs::read(left.join("ca.pem")).expect("the proxy leaves its root");
-        let program = Program::new(proxy.local_addr(), (keys(&left.join("program.env")), &pem), clock);
-        let running = tokio::spawn(proxy.run());
-        Self { broker, vitals, leases, control, program, shared, issuer, shutdown, running }
-    }
-}
-
-async fn serve_issuer(broker: &Broker, shutdown: &Shutdown) -> SocketAddr {
-    let listener = Listener::bind("127.0.0.1:0".parse().expect("an address"), 100).await.expect("a free port");
-    let (address, routes) = (listener.address(), broker::issuer::routes(&broker.issuer()));
-    let stopping = shutdown.clone();
-    shutdown.spawn(serve::router(listener, routes, None, stopping));
-    address
-}
-
-async fn bind_proxy(
-    settings: &Settings,
-    (broker, clock): (&Arc<Broker>, &Clock),
-    (leases, shutdown): (Arc<Leases<Broker>>, &Shutdown),
-) -> Proxy<Broker> {
-    let now = clock.for_product();
-    let parts = Parts {
-        root: proxy::authority(&settings.proxy.ca, [], now.now()).expect("a certificate authority"),
-        lessor: broker.clone(),
-        leases,
-        clock: now,
-        shutdown: shutdown.clone(),
-        inherited: |_| None,
-    };
-    Proxy::bind(settings, parts).await.expect("the proxy binds")
-}
-
-/// The keys in a file of `export NAME='value'` lines.
-fn keys(environment: &Path) -> Keys {
-    let text = std::fs::read_to_string(environment).expect("the proxy leaves an environment");
-    let value = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("export {name}='")));
-        line.and_then(|rest| rest.strip_suffix('\'')).unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
-    };
-    Keys { id: value("AWS_ACCESS_KEY_ID"), secret: value("AWS_SECRET_ACCESS_KEY") }
 }
 
 impl Drop for World {
