@@ -21,7 +21,7 @@ async fn body_of_every_form_is_countersigned_and_arrives_whole() {
     let world = world().await;
     let streams = Streams::to(&world.program, BUCKET).await;
     let body: Vec<u8> = (0..3_000_017_u32).map(|n| (n % 251) as u8 ^ (n / 65_521) as u8).collect();
-    for form in [Form::Hashed, Form::Unsigned, Form::UnsignedTrailer, Form::Signed, Form::SignedTrailer] {
+    for form in Form::ALL {
         let key = format!("/{form:?}");
         let asked = world.program.sign(Ask::s3("PUT", BUCKET, &key).body(body.clone()).form(form));
         let reply = streams.call(&asked).await;

@@ -17,7 +17,7 @@ use crate::stage::world::{BUCKET, Plan, World};
 async fn a_day(world: &World) -> Vec<Reply> {
     let mut replies = Vec::new();
     let put = |form| Ask::s3("PUT", BUCKET, "/x").body(vec![b'x'; 100_000]).form(form).header("Content-Type", "a/b");
-    for form in [Form::Hashed, Form::Unsigned, Form::UnsignedTrailer, Form::Signed, Form::SignedTrailer] {
+    for form in Form::ALL {
         replies.push(world.program.call(put(form)).await);
     }
     replies.push(world.program.call(Ask::s3("GET", BUCKET, "/x")).await);

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::payload::{Chain, crc32_of};
+use super::payload::{By, Chain, crc32_of};
 use super::program::{Ask, Keys, Signed};
 use super::sigv4::{Authorization, Scope, Signable, amz_date, canonical, hmac, sha256_hex, signature};
 
@@ -18,7 +18,8 @@ fn next(chain: &Chain, (at, date): (Timestamp, &[u8]), payload: &[u8]) -> String
     let (scope, last) = (chain.scope.text(), &chain.last);
     let (date, payload) = (sha256_hex(date), sha256_hex(payload));
     let text = format!("AWS4-HMAC-SHA256-PAYLOAD\n{}\n{scope}\n{last}\n{date}\n{payload}", amz_date(at));
-    hex::encode(hmac(&chain.key, &text))
+    let By::Hmac(key) = &chain.by else { panic!("events are signed for one region") };
+    hex::encode(hmac(key, &text))
 }
 
 /// An event around a payload; the chain goes on with its signature.
@@ -79,7 +80,7 @@ impl Ask {
         let canonical = canonical(request, &self.service, self.reading);
         let key = scope.key(&keys.secret);
         let seed = signature(&key, (&date, &scope), &canonical);
-        let mut chain = Chain { key, date, scope: scope.clone(), last: seed.clone() };
+        let mut chain = Chain { by: By::Hmac(key), date, scope: scope.clone(), last: seed.clone() };
         let body = payloads.iter().chain(&[&b""[..]]).flat_map(|payload| sealed(&mut chain, at, payload)).collect();
         let authorization = Authorization { key_id: keys.id.clone(), scope, signed, signature: seed };
         headers.push(("Authorization".to_owned(), authorization.header()));

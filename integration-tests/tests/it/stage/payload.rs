@@ -1,7 +1,10 @@
 //! `aws-chunked` bodies, written from AWS's documentation ("Signature calculations: transferring payload in multiple
-//! chunks", "… including trailing headers"): framed and signed by the program, read and verified by the cloud.
+//! chunks", "… including trailing headers"; of SigV4A, aws-c-auth's `signing_config.h` and its padding): framed and signed
+//! by the program, read and verified by the cloud.
 
+use super::program::Keys;
 use super::sigv4::{Scope, hmac, sha256_hex};
+use super::sigv4a;
 
 /// What `x-amz-content-sha256` says of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,57 +15,136 @@ pub(crate) enum Form {
     UnsignedTrailer,
     Signed,
     SignedTrailer,
+    /// The same two by SigV4A, for a set of regions.
+    ForRegions,
+    ForRegionsTrailer,
 }
 
+/// The name of every form but the one that is a hash.
+const NAMES: [(Form, &str); 6] = [
+    (Form::Unsigned, "UNSIGNED-PAYLOAD"),
+    (Form::UnsignedTrailer, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+    (Form::Signed, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+    (Form::SignedTrailer, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
+    (Form::ForRegions, "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"),
+    (Form::ForRegionsTrailer, "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER"),
+];
+
 impl Form {
+    /// Every one that there is.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Hashed,
+        Self::Unsigned,
+        Self::UnsignedTrailer,
+        Self::Signed,
+        Self::SignedTrailer,
+        Self::ForRegions,
+        Self::ForRegionsTrailer,
+    ];
+
     pub(crate) fn of(declared: &str) -> Option<Self> {
         let hash = declared.len() == 64 && declared.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        match declared {
-            "UNSIGNED-PAYLOAD" => Some(Self::Unsigned),
-            "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Some(Self::UnsignedTrailer),
-            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Some(Self::Signed),
-            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => Some(Self::SignedTrailer),
-            _ => hash.then_some(Self::Hashed),
+        let named = NAMES.iter().find(|(_, name)| *name == declared).map(|(form, _)| *form);
+        named.or(hash.then_some(Self::Hashed))
+    }
+
+    /// As a head declares it of `body`.
+    pub(crate) fn declared(self, body: &[u8]) -> String {
+        let named = NAMES.iter().find(|(form, _)| *form == self);
+        named.map_or_else(|| sha256_hex(body), |(_, name)| (*name).to_owned())
+    }
+
+    /// What a head says of `body` in this form.
+    pub(crate) fn headers(self, body: &[u8]) -> Vec<(String, String)> {
+        let mut headers = vec![("X-Amz-Content-SHA256", self.declared(body))];
+        if self.is_chunked() {
+            headers.push(("Content-Encoding", "aws-chunked".to_owned()));
+            headers.push(("X-Amz-Decoded-Content-Length", body.len().to_string()));
         }
+        if self.has_trailer() {
+            headers.push(("X-Amz-Trailer", "x-amz-checksum-crc32".to_owned()));
+        }
+        headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     pub(crate) const fn is_chunked(self) -> bool {
-        matches!(self, Self::UnsignedTrailer | Self::Signed | Self::SignedTrailer)
+        self.has_signatures() || self.has_trailer()
     }
 
-    const fn has_signatures(self) -> bool {
-        matches!(self, Self::Signed | Self::SignedTrailer)
+    pub(crate) const fn is_for_regions(self) -> bool {
+        matches!(self, Self::ForRegions | Self::ForRegionsTrailer)
+    }
+
+    pub(crate) const fn has_signatures(self) -> bool {
+        matches!(self, Self::Signed | Self::SignedTrailer) || self.is_for_regions()
     }
 
     const fn has_trailer(self) -> bool {
-        matches!(self, Self::UnsignedTrailer | Self::SignedTrailer)
+        matches!(self, Self::UnsignedTrailer | Self::SignedTrailer | Self::ForRegionsTrailer)
     }
 }
 
 /// The chain of chunk signatures, from the head's signature on.
 #[derive(Debug, Clone)]
 pub(crate) struct Chain {
-    pub(crate) key: [u8; 32],
+    pub(crate) by: By,
     pub(crate) date: String,
     pub(crate) scope: Scope,
     pub(crate) last: String,
 }
 
+/// What the signatures of a chain are made with.
+#[derive(Debug, Clone)]
+pub(crate) enum By {
+    /// The key of a day, region and service.
+    Hmac([u8; 32]),
+    /// The key pair of an access key, good in a set of regions.
+    Pair(Keys),
+}
+
+/// What a signature in a body is of.
+#[derive(Debug, Clone, Copy)]
+enum Part<'a> {
+    Chunk(&'a [u8]),
+    Trailer(&'a str),
+}
+
 impl Chain {
-    fn chunk(&mut self, chunk: &[u8]) -> &str {
-        let (nothing, hash) = (sha256_hex(b""), sha256_hex(chunk));
-        self.next("AWS4-HMAC-SHA256-PAYLOAD", &format!("{nothing}\n{hash}"))
+    fn text(&self, part: Part<'_>) -> String {
+        let Self { by, date, scope, last } = self;
+        let (algorithm, scope) = match by {
+            By::Hmac(_) => ("AWS4-HMAC-SHA256", scope.text()),
+            By::Pair(_) => (sigv4a::ALGORITHM, sigv4a::scope(date, &scope.service)),
+        };
+        let (kind, end) = match part {
+            Part::Chunk(chunk) => ("PAYLOAD", format!("{}\n{}", sha256_hex(b""), sha256_hex(chunk))),
+            Part::Trailer(lines) => ("TRAILER", sha256_hex(lines.as_bytes())),
+        };
+        format!("{algorithm}-{kind}\n{date}\n{scope}\n{last}\n{end}")
     }
 
-    fn trailer(&mut self, lines: &str) -> &str {
-        self.next("AWS4-HMAC-SHA256-TRAILER", &sha256_hex(lines.as_bytes()))
+    /// Signs what comes next; as it stands in a body, where all signatures of a kind have one width.
+    fn sign(&mut self, part: Part<'_>) -> String {
+        let text = self.text(part);
+        self.last = match &self.by {
+            By::Hmac(key) => hex::encode(hmac(key, &text)),
+            By::Pair(keys) => sigv4a::sign(keys, &text),
+        };
+        match self.by {
+            By::Hmac(_) => self.last.clone(),
+            By::Pair(_) => format!("{:*<144}", self.last),
+        }
     }
 
-    fn next(&mut self, kind: &str, end: &str) -> &str {
-        let Self { key, date, scope, last } = &*self;
-        let text = format!("{kind}\n{date}\n{}\n{last}\n{end}", scope.text());
-        self.last = hex::encode(hmac(key, &text));
-        &self.last
+    /// Whether `claimed`, as it stands in a body, is the signature of what comes next.
+    fn goes_on(&mut self, part: Part<'_>, claimed: &str) -> bool {
+        let text = self.text(part);
+        let is_right = match &self.by {
+            By::Hmac(key) => hex::encode(hmac(key, &text)) == claimed,
+            By::Pair(keys) => claimed.len() == 144 && sigv4a::verifies(keys, &text, claimed.trim_end_matches('*')),
+        };
+        self.last = claimed.trim_end_matches('*').to_owned();
+        is_right
     }
 }
 
@@ -98,7 +180,7 @@ pub(crate) fn frame(body: &[u8], size: usize, form: Form, mut chain: Chain) -> V
     let mut chunk = |bytes: &[u8], chain: &mut Chain| {
         framed.extend_from_slice(format!("{:x}", bytes.len()).as_bytes());
         if form.has_signatures() {
-            framed.extend_from_slice(format!(";chunk-signature={}", chain.chunk(bytes)).as_bytes());
+            framed.extend_from_slice(format!(";chunk-signature={}", chain.sign(Part::Chunk(bytes))).as_bytes());
         }
         framed.extend_from_slice(b"\r\n");
         framed.extend_from_slice(bytes);
@@ -114,7 +196,7 @@ pub(crate) fn frame(body: &[u8], size: usize, form: Form, mut chain: Chain) -> V
         let checksum = crc32(body);
         framed.extend_from_slice(format!("x-amz-checksum-crc32:{checksum}\r\n").as_bytes());
         if form.has_signatures() {
-            let signature = chain.trailer(&format!("x-amz-checksum-crc32:{checksum}\n"));
+            let signature = chain.sign(Part::Trailer(&format!("x-amz-checksum-crc32:{checksum}\n")));
             framed.extend_from_slice(format!("x-amz-trailer-signature:{signature}\r\n").as_bytes());
         }
     }
@@ -199,7 +281,7 @@ impl Unframer {
     }
 
     fn verified(&mut self, chunk: &[u8], signature: &str) -> Result<(), Wrong> {
-        if self.form.has_signatures() && self.chain.chunk(chunk) != signature {
+        if self.form.has_signatures() && !self.chain.goes_on(Part::Chunk(chunk), signature) {
             return Err("a chunk's signature does not match");
         }
         Ok(())
@@ -229,7 +311,11 @@ impl Unframer {
         let (signatures, lines): (Vec<_>, Vec<_>) =
             self.trailer.drain(..).partition(|(name, _)| name == "x-amz-trailer-signature");
         let text: String = lines.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        if self.form.has_signatures() && signatures.iter().map(|(_, s)| s.as_str()).ne([self.chain.trailer(&text)]) {
+        let is_signed = match signatures.as_slice() {
+            [(_, signature)] => self.chain.goes_on(Part::Trailer(&text), signature),
+            _ => false,
+        };
+        if self.form.has_signatures() && !is_signed {
             return Err("the trailer's signature does not match");
         }
         match lines.as_slice() {
@@ -241,14 +327,15 @@ impl Unframer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Chain, Form, Unframer, crc32, frame};
+    use super::{By, Chain, Form, Unframer, crc32, frame};
+    use crate::stage::program::Keys;
     use crate::stage::sigv4::Scope;
 
     /// The seed of the documented example, and its key.
     fn documented() -> Chain {
         let scope = Scope { day: "20130524".into(), region: "us-east-1".into(), service: "s3".into() };
         Chain {
-            key: scope.key("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            by: By::Hmac(scope.key("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")),
             date: "20130524T000000Z".into(),
             scope,
             last: "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9".into(),
@@ -272,8 +359,14 @@ mod tests {
         assert_eq!(text.len(), 66_824);
     }
 
+    fn seed(form: Form) -> Chain {
+        let keys =
+            Keys { id: "AKIAIOSFODNN7EXAMPLE".into(), secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into() };
+        if form.is_for_regions() { Chain { by: By::Pair(keys), ..documented() } } else { documented() }
+    }
+
     fn unframed(framed: &[u8], form: Form, piece: usize) -> Result<Vec<u8>, &'static str> {
-        let (mut unframer, mut decoded) = (Unframer::new(form, documented()), Vec::new());
+        let (mut unframer, mut decoded) = (Unframer::new(form, seed(form)), Vec::new());
         for piece in framed.chunks(piece) {
             unframer.push(piece, &mut decoded)?;
         }
@@ -283,8 +376,8 @@ mod tests {
     #[test]
     fn a_framed_body_is_read_back_and_any_changed_byte_is_seen() {
         let body: Vec<u8> = (0..=255).cycle().take(1000).collect();
-        for form in [Form::UnsignedTrailer, Form::Signed, Form::SignedTrailer] {
-            let framed = frame(&body, 300, form, documented());
+        for form in Form::ALL.into_iter().filter(|form| form.is_chunked()) {
+            let framed = frame(&body, 300, form, seed(form));
             for piece in [1, 7, 100, 5000] {
                 assert_eq!(unframed(&framed, form, piece).as_deref(), Ok(body.as_slice()), "{form:?}");
             }

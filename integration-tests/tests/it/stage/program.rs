@@ -15,9 +15,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::clock::Clock;
-use super::payload::{Chain, Form, crc32, frame};
+use super::payload::{By, Chain, Form, crc32, frame};
 use super::served::{Duplex, in_chunks};
-use super::sigv4::{Authorization, Reading, Scope, Signable, amz_date, canonical, sha256_hex, signature};
+use super::sigv4::{Authorization, Reading, Scope, Signable, amz_date, canonical, covered, signature};
 use super::watch::Watched;
 use super::wire::{Body, Head, read_head};
 
@@ -275,8 +275,8 @@ pub(crate) struct Ask {
     pub(super) service: String,
     pub(super) region: String,
     /// What `x-amz-content-sha256` says; `None`: it is not sent.
-    form: Option<Form>,
-    chunk: usize,
+    pub(super) form: Option<Form>,
+    pub(super) chunk: usize,
     pub(super) reading: Reading,
 }
 
@@ -326,38 +326,21 @@ impl Ask {
 
     /// Signs it as of `at`.
     pub(crate) fn signed(self, keys: &Keys, at: jiff::Timestamp) -> Signed {
+        if self.form.is_some_and(Form::is_for_regions) {
+            return self.signed_for_all_regions(keys, at);
+        }
         let (date, scope) = (amz_date(at), Scope::new(at, &self.region, &self.service));
-        let payload = match self.form {
-            None | Some(Form::Hashed) => sha256_hex(&self.body),
-            Some(Form::Unsigned) => "UNSIGNED-PAYLOAD".to_owned(),
-            Some(Form::UnsignedTrailer) => "STREAMING-UNSIGNED-PAYLOAD-TRAILER".to_owned(),
-            Some(Form::Signed) => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned(),
-            Some(Form::SignedTrailer) => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER".to_owned(),
-        };
+        let payload = self.form.unwrap_or(Form::Hashed).declared(&self.body);
         let mut headers = vec![("Host".to_owned(), self.host.clone()), ("X-Amz-Date".to_owned(), date.clone())];
-        let mut add = |name: &str, value: &str| headers.push((name.to_owned(), value.to_owned()));
-        if self.form.is_some() {
-            add("X-Amz-Content-SHA256", &payload);
-        }
-        if self.form.is_some_and(Form::is_chunked) {
-            add("Content-Encoding", "aws-chunked");
-            add("X-Amz-Decoded-Content-Length", &self.body.len().to_string());
-        }
-        if matches!(self.form, Some(Form::UnsignedTrailer | Form::SignedTrailer)) {
-            add("X-Amz-Trailer", "x-amz-checksum-crc32");
-        }
+        headers.extend(self.form.map(|form| form.headers(&self.body)).unwrap_or_default());
         headers.extend(self.headers);
-        let unsigned = ["expect", "user-agent", "connection", "transfer-encoding"];
-        let names = headers.iter().map(|(name, _)| name.to_lowercase()).filter(|n| !unsigned.contains(&n.as_str()));
-        let mut signed: Vec<String> = names.collect();
-        signed.sort();
-        signed.dedup();
+        let signed = covered(&headers);
         let (method, target) = (self.method, self.target);
         let request =
             Signable { method: &method, target: &target, headers: &headers, signed: &signed, payload: &payload };
         let key = scope.key(&keys.secret);
         let seed = signature(&key, (&date, &scope), &canonical(request, &self.service, self.reading));
-        let chain = Chain { key, date, scope: scope.clone(), last: seed.clone() };
+        let chain = Chain { by: By::Hmac(key), date, scope: scope.clone(), last: seed.clone() };
         let authorization = Authorization { key_id: keys.id.clone(), scope, signed, signature: seed };
         headers.push(("Authorization".to_owned(), authorization.header()));
         let body = match self.form {

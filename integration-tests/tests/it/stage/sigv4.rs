@@ -99,6 +99,16 @@ impl Authorization {
     }
 }
 
+/// The names of the headers that a program covers, sorted: all but those that proxies and connections may change.
+pub(crate) fn covered(headers: &[(String, String)]) -> Vec<String> {
+    let unsigned = ["expect", "user-agent", "connection", "transfer-encoding"];
+    let names = headers.iter().map(|(name, _)| name.to_lowercase()).filter(|n| !unsigned.contains(&n.as_str()));
+    let mut covered: Vec<String> = names.collect();
+    covered.sort();
+    covered.dedup();
+    covered
+}
+
 /// The signature of a request's head.
 pub(crate) fn signature(key: &[u8; 32], (date, scope): (&str, &Scope), canonical: &str) -> String {
     let hash = sha256_hex(canonical.as_bytes());

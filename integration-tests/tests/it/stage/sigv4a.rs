@@ -6,8 +6,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, UnparsedPublicKey};
 use jiff::Timestamp;
 
+use super::payload::{By, Chain, Form, frame};
 use super::program::{Ask, Keys, Signed};
-use super::sigv4::{Signable, amz_date, canonical, hmac_bytes, sha256_hex};
+use super::sigv4::{Scope, Signable, amz_date, canonical, covered, encode, hmac_bytes, sha256_hex};
 
 pub(crate) const ALGORITHM: &str = "AWS4-ECDSA-P256-SHA256";
 
@@ -39,37 +40,68 @@ fn public(scalar: &[u8; 32]) -> Vec<u8> {
     private.compute_public_key().expect("its point").as_ref().to_vec()
 }
 
-fn text(date: &str, service: &str, canonical: &str) -> String {
-    let scope = format!("{}/{service}/aws4_request", &date[..8]);
-    format!("{ALGORITHM}\n{date}\n{scope}\n{}", sha256_hex(canonical.as_bytes()))
+/// What stands for a day, region and service where there is no region.
+pub(crate) fn scope(date: &str, service: &str) -> String {
+    format!("{}/{service}/aws4_request", &date[..8])
+}
+
+/// What is signed of a request.
+pub(crate) fn text((date, service): (&str, &str), canonical: &str) -> String {
+    format!("{ALGORITHM}\n{date}\n{}\n{}", scope(date, service), sha256_hex(canonical.as_bytes()))
+}
+
+/// A signature in hex; there are as many as one makes.
+pub(crate) fn sign(keys: &Keys, text: &str) -> String {
+    let (private, random) = (scalar(keys), SystemRandom::new());
+    let pair =
+        EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_ASN1_SIGNING, &private, &public(&private));
+    hex::encode(pair.expect("a key pair").sign(&random, text.as_bytes()).expect("a signature"))
 }
 
 /// Whether a signature, in hex, is that of an access key.
-pub(crate) fn verifies(keys: &Keys, (date, service, canonical): (&str, &str, &str), signature: &str) -> bool {
+pub(crate) fn verifies(keys: &Keys, text: &str, signature: &str) -> bool {
     let Ok(signature) = hex::decode(signature) else { return false };
     let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public(&scalar(keys)));
-    key.verify(text(date, service, canonical).as_bytes(), &signature).is_ok()
+    key.verify(text.as_bytes(), &signature).is_ok()
 }
 
 impl Ask {
-    /// Signed for all regions, its body by its hash.
+    /// Signed for all regions, its body by its hash unless another form was asked for.
     pub(crate) fn signed_for_all_regions(self, keys: &Keys, at: Timestamp) -> Signed {
-        let (date, payload) = (amz_date(at), sha256_hex(&self.body));
-        let mut headers = vec![("Host".to_owned(), self.host.clone())];
-        let own = [("X-Amz-Content-SHA256", &payload), ("X-Amz-Date", &date), ("X-Amz-Region-Set", &"*".to_owned())];
-        headers.extend(own.map(|(name, value)| (name.to_owned(), value.clone())));
-        let signed: Vec<String> = headers.iter().map(|(name, _)| name.to_lowercase()).collect();
-        let (method, target) = (&self.method, &self.target);
-        let request = Signable { method, target, headers: &headers, signed: &signed, payload: &payload };
-        let text = text(&date, &self.service, &canonical(request, &self.service, self.reading));
-        let (private, random) = (scalar(keys), SystemRandom::new());
-        let pair =
-            EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_ASN1_SIGNING, &private, &public(&private));
-        let signature = pair.expect("a key pair").sign(&random, text.as_bytes()).expect("a signature");
-        let credential = format!("{}/{}/{}/aws4_request", keys.id, &date[..8], self.service);
-        let (signed, signature) = (signed.join(";"), hex::encode(signature));
-        let header = format!("{ALGORITHM} Credential={credential}, SignedHeaders={signed}, Signature={signature}");
+        let (date, form) = (amz_date(at), self.form.unwrap_or(Form::Hashed));
+        let own = [("Host", &self.host), ("X-Amz-Date", &date), ("X-Amz-Region-Set", &"*".to_owned())];
+        let mut headers: Vec<_> = own.map(|(name, value)| (name.to_owned(), value.clone())).into();
+        headers.extend(form.headers(&self.body).into_iter().chain(self.headers));
+        let signed = covered(&headers);
+        let (method, target, payload) = (&self.method, &self.target, &form.declared(&self.body));
+        let request = Signable { method, target, headers: &headers, signed: &signed, payload };
+        let canonical = canonical(request, &self.service, self.reading);
+        let seed = sign(keys, &text((&date, &self.service), &canonical));
+        let (credential, signed) = (format!("{}/{}", keys.id, scope(&date, &self.service)), signed.join(";"));
+        let header = format!("{ALGORITHM} Credential={credential}, SignedHeaders={signed}, Signature={seed}");
         headers.push(("Authorization".to_owned(), header));
-        Signed { method: self.method, host: self.host, target: self.target, headers, body: self.body, chunked: false }
+        let body = if form.is_chunked() {
+            let scope = Scope::new(at, "*", &self.service);
+            frame(&self.body, self.chunk, form, Chain { by: By::Pair(keys.clone()), date, scope, last: seed })
+        } else {
+            self.body
+        };
+        Signed { method: self.method, host: self.host, target: self.target, headers, body, chunked: false }
+    }
+    /// A URL that is good in all regions for some seconds; its body is not signed.
+    pub(crate) fn presigned_for_all_regions(self, keys: &Keys, (at, expires): (Timestamp, u32)) -> Signed {
+        let date = amz_date(at);
+        let headers = vec![("Host".to_owned(), self.host.clone())];
+        let credential = encode(format!("{}/{}", keys.id, scope(&date, &self.service)).as_bytes(), b"");
+        let target = format!(
+            "{}?X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={credential}&X-Amz-Date={date}&X-Amz-Expires={expires}\
+             &X-Amz-Region-Set=%2A&X-Amz-SignedHeaders=host",
+            self.target
+        );
+        let (method, signed, payload) = (&self.method, &["host".to_owned()], "UNSIGNED-PAYLOAD");
+        let request = Signable { method, target: &target, headers: &headers, signed, payload };
+        let canonical = canonical(request, &self.service, self.reading);
+        let target = format!("{target}&X-Amz-Signature={}", sign(keys, &text((&date, &self.service), &canonical)));
+        Signed { method: self.method, host: self.host, target, headers, body: self.body, chunked: false }
     }
 }

@@ -6,8 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Session, State, elsewhere, open, query, sockets};
 use crate::stage::events;
-use crate::stage::payload::{Chain, Form, Unframer};
+use crate::stage::payload::{By, Chain, Form, Unframer};
+use crate::stage::program::Keys;
 use crate::stage::sigv4::{Authorization, Reading, Scope, Signable, canonical, sha256_hex, signature};
+use crate::stage::sigv4a;
 use crate::stage::wire::Head;
 
 /// How far a request's date may be from the cloud's clock.
@@ -44,6 +46,8 @@ pub(super) struct Signed {
     pub(super) authorization: Authorization,
     pub(super) date: String,
     pub(super) declared: Option<String>,
+    /// By SigV4A.
+    pub(super) is_for_regions: bool,
 }
 
 /// A body that is what was signed, unframed.
@@ -91,7 +95,7 @@ impl Claim {
         let target = target.to_owned();
         covers(head, &authorization)?;
         let declared = single(head, "x-amz-content-sha256")?.map(str::to_owned);
-        let signed = Signed { target, session, authorization, date, declared };
+        let signed = Signed { target, session, authorization, date, declared, is_for_regions: false };
         if let Some(declared) = &signed.declared {
             signed.check(head, declared)?;
         } else if signed.authorization.scope.service == "s3" {
@@ -121,6 +125,9 @@ impl Claim {
             return Ok(Payload { content: events::opened(signed.chain(), body).map_err(wrong)?.concat() });
         }
         let form = Form::of(declared).ok_or_else(|| Denied::new(400, "InvalidArgument", "no such payload"))?;
+        if form.has_signatures() && form.is_for_regions() != signed.is_for_regions {
+            return Err(Denied::new(400, "InvalidArgument", "the body is signed otherwise than the head"));
+        }
         if form == Form::Hashed && sha256_hex(body) != *declared {
             return Err(Denied::new(400, "XAmzContentSHA256Mismatch", "the body is not the one that was signed"));
         }
@@ -153,8 +160,13 @@ impl Signed {
         let Authorization { scope, signed, signature: claimed, .. } = &self.authorization;
         let request = Signable { method: head.word(0), target: &self.target, headers: &head.headers, signed, payload };
         let canonical = canonical(request, &scope.service, Reading::Meaning);
-        let expected = signature(&scope.key(&self.session.secret), (&self.date, scope), &canonical);
-        if expected == *claimed {
+        let is_right = if self.is_for_regions {
+            let text = sigv4a::text((&self.date, &scope.service), &canonical);
+            sigv4a::verifies(&self.keys(), &text, claimed)
+        } else {
+            signature(&scope.key(&self.session.secret), (&self.date, scope), &canonical) == *claimed
+        };
+        if is_right {
             return Ok(());
         }
         let message = "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
@@ -164,12 +176,15 @@ impl Signed {
 
     fn chain(&self) -> Chain {
         let Authorization { scope, signature, .. } = &self.authorization;
-        Chain {
-            key: scope.key(&self.session.secret),
-            date: self.date.clone(),
-            scope: scope.clone(),
-            last: signature.clone(),
-        }
+        let by = match self.is_for_regions {
+            true => By::Pair(self.keys()),
+            false => By::Hmac(scope.key(&self.session.secret)),
+        };
+        Chain { by, date: self.date.clone(), scope: scope.clone(), last: signature.clone() }
+    }
+
+    fn keys(&self) -> Keys {
+        Keys { id: self.session.key_id.clone(), secret: self.session.secret.clone() }
     }
 }
 
@@ -225,7 +240,7 @@ pub(super) fn read_date(text: &str) -> Option<Timestamp> {
 }
 
 /// Signing name and region of the hosts that tests use.
-fn scope_of(host: &str) -> (&str, Option<&str>) {
+pub(super) fn scope_of(host: &str) -> (&str, Option<&str>) {
     let name = host.strip_suffix(".amazonaws.com").unwrap_or(host);
     let parts: Vec<&str> = name.split('.').collect();
     if let Some(at) = parts.iter().position(|part| *part == "s3") {

@@ -6,8 +6,7 @@ use jiff::SignedDuration;
 
 use super::admit::{Denied, Signed, ended, read_date};
 use super::{State, open, query};
-use crate::stage::program::Keys;
-use crate::stage::sigv4::{Authorization, Reading, Scope, Signable, canonical, signature};
+use crate::stage::sigv4::{Authorization, Scope, signature};
 use crate::stage::sigv4a;
 use crate::stage::wire::Head;
 
@@ -74,18 +73,14 @@ fn for_regions(head: &Head, fields: &str, state: &State) -> Result<Signed, Denie
             return Err(wrong("a header is not covered"));
         }
     }
-    let (target, payload) = (head.word(1), header("x-amz-content-sha256"));
-    let request = Signable { method: head.word(0), target, headers: &head.headers, signed: &signed, payload };
-    let canonical = canonical(request, service, Reading::Meaning);
-    let keys = Keys { id: session.key_id.clone(), secret: session.secret.clone() };
-    if !sigv4a::verifies(&keys, (header("x-amz-date"), service, &canonical), made) {
-        return Err(wrong("the signature is not that of the key"));
-    }
+    let (target, payload) = (head.word(1).to_owned(), header("x-amz-content-sha256"));
     let scope =
         Scope { day: day.to_owned(), region: header("x-amz-region-set").to_owned(), service: service.to_owned() };
     let authorization = Authorization { key_id: key_id.to_owned(), scope, signed, signature: made.to_owned() };
     let (date, declared) = (header("x-amz-date").to_owned(), Some(payload.to_owned()));
-    Ok(Signed { target: target.to_owned(), session, authorization, date, declared })
+    let signed = Signed { target, session, authorization, date, declared, is_for_regions: true };
+    signed.check(head, payload)?;
+    Ok(signed)
 }
 
 /// As `aws codecommit credential-helper` makes it.
@@ -114,5 +109,5 @@ fn in_password(head: &Head, text: &str, state: &State) -> Result<Signed, Denied>
     let signed = vec!["host".to_owned()];
     let authorization = Authorization { key_id: key_id.to_owned(), scope, signed, signature: made.to_owned() };
     let (target, declared) = (path.to_owned(), Some("UNSIGNED-PAYLOAD".to_owned()));
-    Ok(Signed { target, session, authorization, date: date.to_owned(), declared })
+    Ok(Signed { target, session, authorization, date: date.to_owned(), declared, is_for_regions: false })
 }

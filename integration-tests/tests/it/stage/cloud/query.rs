@@ -2,12 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::admit::{Denied, Signed, ended, fits, read_date, single};
+use super::admit::{Denied, Signed, ended, fits, read_date, scope_of, single};
 use super::{State, open};
 use crate::stage::sigv4::{Authorization, Scope, decode};
+use crate::stage::sigv4a;
 use crate::stage::wire::Head;
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "X-Amz-Algorithm",
     "X-Amz-Credential",
     "X-Amz-Date",
@@ -15,6 +16,7 @@ const NAMES: [&str; 7] = [
     "X-Amz-SignedHeaders",
     "X-Amz-Security-Token",
     "X-Amz-Signature",
+    "X-Amz-Region-Set",
 ];
 
 fn malformed(why: impl Into<String>) -> Denied {
@@ -39,13 +41,16 @@ pub(super) fn read(head: &Head, state: &State) -> Result<Option<Signed>, Denied>
     if values.iter().all(Option::is_none) {
         return Ok(None);
     }
-    let [algorithm, credential, date, expires, signed, token, signature] = values;
+    let [algorithm, credential, date, expires, signed, token, signature, regions] = values;
     let missing = || malformed("Query-string authentication version 4 requires all of its parameters.");
-    if algorithm.ok_or_else(missing)? != "AWS4-HMAC-SHA256" {
-        return Err(malformed("X-Amz-Algorithm only supports AWS4-HMAC-SHA256"));
-    }
+    let is_for_regions = match (algorithm.ok_or_else(missing)?.as_str(), &regions) {
+        ("AWS4-HMAC-SHA256", None) => false,
+        (sigv4a::ALGORITHM, Some(_)) => true,
+        _ => return Err(malformed("X-Amz-Algorithm is neither of the two, or X-Amz-Region-Set not as it needs it")),
+    };
     let (credential, date) = (credential.ok_or_else(missing)?, date.ok_or_else(missing)?);
-    let authorization = authorization(&credential, (signed.ok_or_else(missing)?, signature.ok_or_else(missing)?))?;
+    let rest = (signed.ok_or_else(missing)?, signature.ok_or_else(missing)?);
+    let authorization = authorization((&credential, regions), rest)?;
     let session = open(&state.sessions).get(&authorization.key_id).cloned().ok_or_else(|| {
         Denied::new(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
     })?;
@@ -55,7 +60,9 @@ pub(super) fn read(head: &Head, state: &State) -> Result<Option<Signed>, Denied>
     let now = state.clock.now();
     ended(&session, now)?;
     in_time((&date, expires.as_deref()), &authorization.scope, now)?;
-    fits(head, &authorization.scope, &date)?;
+    let of_host = scope_of(head.get("host").unwrap_or_default()).1;
+    let region = of_host.filter(|_| is_for_regions).unwrap_or(&authorization.scope.region).to_owned();
+    fits(head, &Scope { region, ..authorization.scope.clone() }, &date)?;
     let own = head.headers.iter().map(|(name, _)| name.to_lowercase()).filter(|name| name.starts_with("x-amz-"));
     let is_signed = |name: &str| authorization.signed.iter().any(|signed| signed == name);
     if let Some(name) = own.chain(["host".to_owned()]).find(|name| !is_signed(name)) {
@@ -70,13 +77,19 @@ pub(super) fn read(head: &Head, state: &State) -> Result<Option<Signed>, Denied>
     let target = format!("{path}?{}", covered.collect::<Vec<_>>().join("&"));
     let declared = single(head, "x-amz-content-sha256")?.map(str::to_owned);
     let unsigned = (authorization.scope.service == "s3").then(|| "UNSIGNED-PAYLOAD".to_owned());
-    Ok(Some(Signed { target, session, authorization, date, declared: declared.or(unsigned) }))
+    Ok(Some(Signed { target, session, authorization, date, declared: declared.or(unsigned), is_for_regions }))
 }
 
-fn authorization(credential: &str, (signed, signature): (String, String)) -> Result<Authorization, Denied> {
+/// `regions`: of SigV4A, whose scope names none.
+fn authorization(
+    (credential, regions): (&str, Option<String>),
+    (signed, signature): (String, String),
+) -> Result<Authorization, Denied> {
     let parts: Vec<&str> = credential.split('/').collect();
-    let [key_id, day, region, service, "aws4_request"] = parts[..] else {
-        return Err(malformed("the credential is mal-formed"));
+    let (key_id, day, region, service) = match (&parts[..], &regions) {
+        ([key_id, day, region, service, "aws4_request"], None) => (*key_id, *day, *region, *service),
+        ([key_id, day, service, "aws4_request"], Some(regions)) => (*key_id, *day, regions.as_str(), *service),
+        _ => return Err(malformed("the credential is mal-formed")),
     };
     let scope = Scope { day: day.to_owned(), region: region.to_owned(), service: service.to_owned() };
     let signed = signed.split(';').map(str::to_owned).collect();
