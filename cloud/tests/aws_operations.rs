@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use access::Call;
 use cloud::aws::recognise::{Head, recognise, refine_with_body};
+use cloud::aws::vending::{Vends, vends_to_anybody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde::Deserialize;
 
@@ -52,7 +54,13 @@ fn names() -> Names {
     names
 }
 
-fn sent() -> Vec<Sent> {
+/// All of them: botocore takes half a minute, so it is asked once.
+fn sent() -> &'static [Sent] {
+    static SENT: LazyLock<Vec<Sent>> = LazyLock::new(serialised);
+    &SENT
+}
+
+fn serialised() -> Vec<Sent> {
     let python = std::env::var_os("COUNTERSIGN_PYTHON")
         .expect("COUNTERSIGN_PYTHON must name a Python 3 that has botocore; run ./test, which sets it");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracles/botocore_requests.py");
@@ -62,6 +70,7 @@ fn sent() -> Vec<Sent> {
 }
 
 impl Sent {
+    /// As the proxy reads it, with a signature or without one.
     fn call(&self) -> Result<Call, String> {
         let uri: Uri = format!("https://{}{}", self.host, self.target).parse().map_err(|e| format!("{e}"))?;
         let mut headers = HeaderMap::new();
@@ -69,10 +78,13 @@ impl Sent {
             let name: HeaderName = name.parse().map_err(|e| format!("{e}"))?;
             headers.insert(name, HeaderValue::from_str(value).map_err(|e| format!("{e}"))?);
         }
-        let scope = format!("AKIAEXAMPLE/20261122/us-east-1/{}/aws4_request", self.signs);
-        let zeros = "0".repeat(64);
-        let signed = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={zeros}");
-        headers.insert("authorization", HeaderValue::from_str(&signed).map_err(|e| format!("{e}"))?);
+        if !self.unsigned {
+            let scope = format!("AKIAEXAMPLE/20261122/us-east-1/{}/aws4_request", self.signs);
+            let zeros = "0".repeat(64);
+            let signed =
+                format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={zeros}");
+            headers.insert("authorization", HeaderValue::from_str(&signed).map_err(|e| format!("{e}"))?);
+        }
         let method: Method = self.method.parse().map_err(|e| format!("{e}"))?;
         let host = self.host.to_lowercase();
         let head = Head { method: &method, uri: &uri, headers: &headers, host: &host };
@@ -135,18 +147,47 @@ fn the_wire_tells_every_operation_of_every_service() {
         let names: Vec<_> = operations.iter().filter_map(|text| text.split(' ').next()).collect();
         writeln!(figures, "- {service}: {}", names.join(", ")).unwrap();
     }
-    in_the_documentation(&figures);
+    let mark = "<!-- UPDATE_GOLDEN=1 cargo test -p countersign-cloud --test aws_operations -->\n\n";
+    in_a_page("aws-actions.md", (mark, ""), &figures);
 }
 
-/// The figures stand behind a mark at the end of the page.
-fn in_the_documentation(figures: &str) {
-    const MARK: &str = "<!-- UPDATE_GOLDEN=1 cargo test -p countersign-cloud --test aws_operations -->\n\n";
-    let page = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/aws-actions.md"));
+/// What becomes of a call that nobody signed, by what its answer holds: as the proxy decides it.
+#[test]
+fn the_wire_tells_every_operation_that_nobody_signs_and_what_its_answer_holds() {
+    let sent = sent();
+    let unsigned: Vec<_> = sent.iter().filter(|one| one.unsigned).collect();
+    let (mut free, mut replaced, mut refused) = (0_u32, Vec::new(), Vec::new());
+    for one in &unsigned {
+        let call = one.call().unwrap_or_else(|error| panic!("{} {}: {error}", one.service, one.operation));
+        let action = call.action.clone().unwrap_or_else(|| panic!("{} {} is not told", one.service, one.operation));
+        assert_eq!(action.split(':').next_back(), Some(&*one.operation));
+        match vends_to_anybody(&call) {
+            Vends::Nothing | Vends::Hardly => free += 1,
+            Vends::Keys { .. } => replaced.push(format!("`{action}`")),
+            Vends::Token | Vends::Lasting | Vends::Unclear => refused.push(format!("`{action}`")),
+        }
+    }
+    assert!(free > 30 && !replaced.is_empty(), "{free} of {}: the models say nothing any more", unsigned.len());
+    let text = format!(
+        "Of the {} operations that the models leave unsigned, {free} pass as they are, most of them Cognito's. So do these, and the keys\n\
+         in their answers stay here: {}.\nRefused is what answers with a token, since no grant can cover a call that nobody signed:\n{}.\n",
+        unsigned.len(),
+        replaced.join(", "),
+        refused.join(", "),
+    );
+    in_a_page("aws.md", ("<!-- what is not signed -->\n", "<!-- end of what is not signed -->"), &text);
+}
+
+/// Holds what stands between two marks of a page, or up to its end.
+fn in_a_page(page: &str, (begin, end): (&str, &str), expected: &str) {
+    let page = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference")).join(page);
     let text = std::fs::read_to_string(&page).unwrap();
-    let (before, now) = text.split_once(MARK).expect("the page has the mark");
+    let (before, rest) = text.split_once(begin).expect("the page has the mark");
+    let at = if end.is_empty() { rest.len() } else { rest.find(end).expect("the page has the end's mark") };
+    let (now, after) = rest.split_at(at);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&page, format!("{before}{MARK}{figures}")).unwrap();
+        std::fs::write(&page, format!("{before}{begin}{expected}{after}")).unwrap();
     } else {
-        assert_eq!(now, figures, "{} is not current; run with UPDATE_GOLDEN=1", page.display());
+        assert_eq!(now, expected, "{} is not current; run with UPDATE_GOLDEN=1", page.display());
     }
 }

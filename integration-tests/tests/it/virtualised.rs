@@ -132,6 +132,11 @@ async fn sts_is_read_in_json_and_in_chunks_as_well() {
     assert_eq!(chunked.call(put()).await.status(), 200);
     let itself = world.program.call(form("Action=GetSessionToken&Version=2011-06-15")).await;
     assert_eq!(Temporary::in_xml(&world, &itself).call(put()).await.status(), 200);
+    let federated = world.program.call(form("Action=GetFederationToken&Version=2011-06-15&Name=bob")).await;
+    assert!(federated.text().contains("<Arn>arn:aws:sts::123456789012:federated-user/bob</Arn>"));
+    assert_eq!(Temporary::in_xml(&world, &federated).call(put()).await.status(), 200);
+    let real = session(&world, "bob").key_id;
+    assert_eq!(world.cloud.calls().last().unwrap().key_id.as_deref(), Some(real.as_str()));
     assert!(world.cloud.calls()[0].head.get("accept-encoding") == Some("identity"), "an answer that can be read");
 }
 
@@ -291,6 +296,13 @@ async fn keys_for_other_proofs_than_a_signature_are_placeholders_that_the_defaul
         world.cloud.exchanges()[0].parameters["RoleArn"]
     );
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let saml = "Action=AssumeRoleWithSAML&Version=2011-06-15&RoleArn=arn:aws:iam::999988887777:role/Reports\
+                &PrincipalArn=arn:aws:iam::999988887777:saml-provider/idp&SAMLAssertion=PHNhbWxwOlJlc3BvbnNlPg==";
+    let asserted = Temporary::in_xml(&world, &unsigned(&world, ("POST", STS, "/"), form, saml).await);
+    assert_eq!(asserted.call(put()).await.status(), 200);
+    let role = session(&world, "asserted").key_id;
+    assert_eq!(world.cloud.calls().last().unwrap().key_id.as_deref(), Some(role.as_str()));
+
     let own = Temporary::in_xml(&world, &unsigned(&world, ("POST", STS, "/"), form, &body).await);
     assert_eq!(own.call(put()).await.status(), 200);
     let role = session(&world, "own").key_id;

@@ -44,6 +44,10 @@ pub(super) fn perform(state: &State, head: &Head, (session, content): (&Session,
         }
         "sts" => Ok(Answer::new(200, "text/xml", caller_identity(session))),
         "bedrock-runtime" => Ok(Answer::new(200, "application/json", json!({"path": head.word(1)}).to_string())),
+        "iam" => Ok(Answer::new(200, "text/xml", "<GetUserResponse></GetUserResponse>")),
+        "ebs" => Ok(Answer::new(201, "application/json", "{}")),
+        "transcribestreaming" => Ok(Answer::new(200, "application/vnd.amazon.eventstream", content)),
+        _ if host.contains(".iot.") => Ok(Answer::new(426, "text/plain", "this is for WebSockets")),
         _ => Err(Denied::new(404, "UnknownOperationException", service)),
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::admit::Denied;
-use super::{Session, State, open};
+use super::{Session, State, open, vend};
 use crate::stage::jwt::Unverified;
 use crate::stage::served::Answer;
 use crate::stage::sigv4::{decode, sha256_hex};
@@ -48,6 +48,9 @@ pub(crate) struct Exchange {
 pub(super) async fn exchange(state: &State, body: &[u8]) -> Result<Answer, Denied> {
     let parameters = form(body)?;
     let field = |name: &str| parameters.get(name).map(String::as_str).unwrap_or_default();
+    if field("Action") == "AssumeRoleWithSAML" {
+        return vend::for_saml(state, &parameters);
+    }
     if (field("Action"), field("Version")) != ("AssumeRoleWithWebIdentity", "2011-06-15") {
         return Err(Denied::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
     }

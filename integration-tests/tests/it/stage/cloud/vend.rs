@@ -1,6 +1,10 @@
 //! The calls with which credentials are had from credentials, and from proofs of other kinds: real sessions, each of which
 //! is verified like any other when it comes back.
 
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -55,7 +59,18 @@ pub(super) fn unsigned(state: &State, head: &Head) -> Option<Answer> {
         let keys = json!({"accessKeyId": key_id, "secretAccessKey": secret, "sessionToken": token, "expiration": milliseconds});
         return Some(Answer::new(200, "application/json", json!({ "roleCredentials": keys }).to_string()));
     }
-    None
+    without_keys(head)
+}
+
+/// What has to come before somebody can sign, and holds no keys.
+fn without_keys(head: &Head) -> Option<Answer> {
+    let body = match (head.get("x-amz-target").unwrap_or_default(), head.word(1)) {
+        ("AWSCognitoIdentityService.GetId", _) => json!({"IdentityId": "us-east-1:1"}),
+        ("AWSCognitoIdentityProviderService.InitiateAuth", _) => json!({"AuthenticationResult": {"IdToken": "a.b.c"}}),
+        ("", "/token") => json!({"accessToken": "a.b.c", "expiresIn": 3600}),
+        _ => return None,
+    };
+    Some(Answer::new(200, "application/x-amz-json-1.1", body.to_string()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds, as Cognito writes them: with a fraction")]
@@ -75,6 +90,7 @@ fn from_sts(state: &State, head: &Head, (session, content): (&Session, &[u8])) -
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     let (role, name) = match field("Action") {
         "AssumeRole" => (field("RoleArn"), field("RoleSessionName")),
+        "GetFederationToken" => return Some(Ok(for_federation(state, field("Name")))),
         "GetSessionToken" | "GetNewbornKeys" => (session.arn.as_str(), "itself"),
         _ => return None,
     };
@@ -97,6 +113,25 @@ fn from_sts(state: &State, head: &Head, (session, content): (&Session, &[u8])) -
         "cut" => Answer::new(200, "text/xml", &whole.body[..whole.body.len() - 9]),
         _ => whole,
     }))
+}
+
+/// A federated user, who is none of a role's.
+fn for_federation(state: &State, name: &str) -> Answer {
+    let given = give(state, "arn:aws:iam::123456789012:role/Federated", name, false);
+    let user = format!("<FederatedUser><Arn>arn:aws:sts::123456789012:federated-user/{name}</Arn></FederatedUser>");
+    Answer::new(200, "text/xml", in_xml("GetFederationTokenResponse", &given, &user))
+}
+
+/// Whoever an identity provider vouches for in an assertion, with no signature of AWS's.
+pub(super) fn for_saml(state: &State, parameters: &BTreeMap<String, String>) -> Result<Answer, Denied> {
+    let field = |name: &str| parameters.get(name).map(String::as_str).unwrap_or_default();
+    let assertion = STANDARD.decode(field("SAMLAssertion")).unwrap_or_default();
+    if !field("PrincipalArn").contains(":saml-provider/") || !assertion.starts_with(b"<saml") {
+        return Err(Denied::new(400, "InvalidIdentityToken", "Response signature invalid"));
+    }
+    let given = give(state, field("RoleArn"), "asserted", false);
+    let user = format!("<AssumedRoleUser><Arn>{}</Arn></AssumedRoleUser><Issuer>https://idp.test</Issuer>", given.arn);
+    Ok(Answer::new(200, "text/xml", in_xml("AssumeRoleWithSAMLResponse", &given, &user)))
 }
 
 fn in_xml(root: &str, session: &Session, also: &str) -> String {
