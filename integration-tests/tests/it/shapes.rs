@@ -7,6 +7,7 @@ use crate::stage::cloud::{CLUSTER, PUBLIC};
 use crate::stage::payload::Form;
 use crate::stage::presigning::{Token, eks_bearer, git_password};
 use crate::stage::program::{Ask, Keys, Signed};
+use crate::stage::temporary::{STS, Temporary};
 use crate::stage::world::{BUCKET, Plan, World};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/aws.md");
@@ -14,7 +15,6 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/aws.m
 const BEGIN: &str = "<!-- what is sent, and what becomes of it: UPDATE_GOLDEN=1 cargo test -p countersign-integration-tests shapes -->\n";
 const END: &str = "<!-- end of the table -->\n";
 
-const STS: &str = "sts.us-east-1.amazonaws.com";
 const EKS: &str = "0abc.gr7.us-east-1.eks.amazonaws.com";
 const EXPRESS: &str = "acme--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com";
 const GIT: &str = "git-codecommit.us-east-1.amazonaws.com";
@@ -237,14 +237,9 @@ async fn exchanged(world: &World) -> String {
 async fn in_session(world: &World) -> (&'static str, &'static str, Signed) {
     let express =
         |method, target| Ask::to(("s3express", "us-east-1"), method, EXPRESS, target).form(Form::UnsignedTrailer);
-    let created = world.program.call(express("GET", "/?session").form(Form::Hashed)).await.text();
-    let value = |name: &str| {
-        let inside = created.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once("</"));
-        inside.unwrap_or_else(|| panic!("no {name} in {created}")).0.to_owned()
-    };
-    let keys = Keys { id: value("AccessKeyId"), secret: value("SecretAccessKey") };
-    let put = express("PUT", "/x").body("x").header("X-Amz-S3session-Token", &value("SessionToken"));
-    ("an object, in a session", "S3 Express", put.signed(&keys, world.clock.now()))
+    let session = Temporary::in_xml(world, &world.program.call(express("GET", "/?session").form(Form::Hashed)).await);
+    let put = express("PUT", "/x").body("x").header("X-Amz-S3session-Token", &session.token);
+    ("an object, in a session", "S3 Express", session.program.sign(put))
 }
 
 /// What became of a request, in words.

@@ -26,5 +26,6 @@ pub(crate) mod product;
 pub(crate) mod program;
 pub(crate) mod refusal;
 pub(crate) mod streams;
+pub(crate) mod temporary;
 pub(crate) mod watch;
 pub(crate) mod world;

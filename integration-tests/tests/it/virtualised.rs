@@ -7,65 +7,15 @@ use jiff::SignedDuration;
 use crate::stage::cloud::Session;
 use crate::stage::cluster::{CHECKOUT, STRANGER};
 use crate::stage::faults::{Fault, Station};
-use crate::stage::program::{Ask, Keys, Program, Reply};
+use crate::stage::program::{Ask, Keys};
 use crate::stage::refusal::Refusal;
 use crate::stage::sigv4::encode;
-use crate::stage::world::{BUCKET, Plan, World};
+use crate::stage::streams::Streams;
+use crate::stage::temporary::{STS, Temporary, form, unsigned};
+use crate::stage::world::{BUCKET, Plan, Tls, World};
 
-const STS: &str = "sts.us-east-1.amazonaws.com";
 const REPORTS: &str = "arn:aws:iam::999988887777:role/Reports";
 const EXPRESS: &str = "acme--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com";
-
-/// What a program makes of an answer: keys with a token, to sign with.
-struct Temporary {
-    program: Program,
-    token: String,
-    expiration: String,
-}
-
-fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
-    let inside = text.split_once(start).and_then(|(_, rest)| rest.split_once(end));
-    inside.unwrap_or_else(|| panic!("no {start} in {text}")).0
-}
-
-impl Temporary {
-    fn of(world: &World, [id, secret, token, expiration]: [&str; 4]) -> Self {
-        let real = world.cloud.sessions();
-        assert!(id.starts_with("ASIA") && id.len() == 20 && secret.len() == 40, "{id} {secret}");
-        assert!(!real.iter().any(|session| session.key_id == id), "{id} is real");
-        let program = world.program.with_keys(Keys { id: id.to_owned(), secret: secret.to_owned() });
-        Self { program, token: token.to_owned(), expiration: expiration.to_owned() }
-    }
-
-    fn in_xml(world: &World, reply: &Reply) -> Self {
-        assert_eq!(reply.status(), 200, "{}", reply.text());
-        let text = reply.text();
-        let value = |name: &str| between(&text, &format!("<{name}>"), &format!("</{name}>"));
-        Self::of(world, ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"].map(value))
-    }
-
-    fn in_json(world: &World, reply: &Reply, pointer: &str, names: [&str; 3]) -> Self {
-        let body: serde_json::Value =
-            serde_json::from_slice(&reply.body).unwrap_or_else(|_| panic!("{}", reply.text()));
-        let keys = body.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {body}"));
-        let [id, secret, token] = names.map(|name| keys[name].as_str().expect("a text"));
-        Self::of(world, [id, secret, token, ""])
-    }
-
-    async fn call(&self, ask: Ask) -> Reply {
-        self.program.call(ask.header("X-Amz-Security-Token", &self.token)).await
-    }
-
-    /// The same in a session of S3 Express.
-    async fn call_express(&self, ask: Ask) -> Reply {
-        self.program.call(ask.header("X-Amz-S3session-Token", &self.token)).await
-    }
-}
-
-fn form(body: &str) -> Ask {
-    let ask = Ask::to(("sts", "us-east-1"), "POST", STS, "/");
-    ask.header("Content-Type", "application/x-www-form-urlencoded").body(body)
-}
 
 fn assume(name: &str) -> Ask {
     form(&format!("Action=AssumeRole&Version=2011-06-15&RoleArn={REPORTS}&RoleSessionName={name}"))
@@ -119,6 +69,21 @@ async fn chain_of_roles_is_a_chain_of_placeholders() {
     let seen = world.cloud.calls();
     let by: Vec<_> = seen.iter().map(|seen| seen.key_id.clone().unwrap()).collect();
     assert_eq!(by[1..], [session(&world, "first").key_id, session(&world, "second").key_id]);
+}
+
+#[tokio::test]
+async fn keys_on_streams_side_by_side_are_placeholders_each() {
+    let world = Plan::default().cloud(Tls::Http2).start().await;
+    let streams = Streams::to(&world.program, STS).await;
+    let (first, second) = (world.program.sign(assume("first")), world.program.sign(assume("second")));
+    let answers: [_; 2] = tokio::join!(streams.call(&first), streams.call(&second)).into();
+    let objects = Streams::to(&world.program, BUCKET).await;
+    for (name, answer) in ["first", "second"].iter().zip(&answers) {
+        let keys = Temporary::in_xml(&world, answer);
+        let signed = keys.program.sign(put().header("X-Amz-Security-Token", &keys.token));
+        assert_eq!(objects.call(&signed).await.status(), 200);
+        assert_eq!(world.cloud.calls().last().unwrap().key_id, Some(session(&world, name).key_id));
+    }
 }
 
 #[tokio::test]
@@ -264,15 +229,6 @@ async fn derived_placeholder_does_not_leave_for_elsewhere() {
         assert_eq!(reply.head.get("x-countersign-refusal"), Some("placeholder-astray"), "{}", reply.text());
     }
     assert_eq!(world.cloud.calls().len(), 1);
-}
-
-/// Without a signature, and on a connection of its own.
-async fn unsigned(world: &World, (method, host, target): (&str, &str, &str), headers: &str, body: &str) -> Reply {
-    let mut connection = world.program.secure(host).await;
-    let length = body.len();
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
-    connection.send(head.as_bytes()).await.expect("the proxy reads");
-    connection.answer(method).await.expect("an answer")
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::program::{Program, Reply, Signed, soon};
+use super::watch::{Watched, watch};
 use super::wire::Head;
 
 /// A connection on which requests are sent side by side.
@@ -24,7 +25,7 @@ impl Streams {
         let stream = program.tls_offering(&format!("{host}:443"), host, &[b"h2", b"http/1.1"]).await;
         let stream = stream.expect("the proxy is trusted for the host");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "the cloud speaks HTTP/2");
-        let (sender, connection) = soon(h2::client::handshake(stream)).await.expect("HTTP/2");
+        let (sender, connection) = soon(h2::client::handshake(Watched::new(stream))).await.expect("HTTP/2");
         tokio::spawn(drive(connection));
         Self { sender }
     }
@@ -83,7 +84,8 @@ async fn drive<I: AsyncRead + AsyncWrite + Unpin>(connection: Connection<I, Byte
     drop(connection.await);
 }
 
-/// What is left of an answer.
+/// What is left of an answer. On the wire its headers are compressed, and its body may be cut anywhere: all of it is
+/// watched once more as the program has it.
 pub(crate) async fn whole(answer: Response<RecvStream>) -> Reply {
     let (parts, mut stream) = answer.into_parts();
     let mut body = Vec::new();
@@ -92,6 +94,9 @@ pub(crate) async fn whole(answer: Response<RecvStream>) -> Reply {
         stream.flow_control().release_capacity(piece.len()).expect("it was received");
         body.extend_from_slice(&piece);
     }
+    let trailers = stream.trailers().await.expect("a whole answer");
+    watch(format!("{:?} {trailers:?}", parts.headers).as_bytes());
+    watch(&body);
     let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
