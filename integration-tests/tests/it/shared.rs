@@ -70,8 +70,8 @@ async fn refused(token: impl Fn(&Cluster) -> String, code: RefusalCode, reason: 
     // In clear text, every request says for itself who it is from.
     let mut plain = program.plain().await;
     let asked = program.sign(put()).and("Proxy-Authorization", &format!("Bearer {}", token(&world.cluster)));
-    plain.send(&asked.head(Some(&format!("http://{BUCKET}")))).await.unwrap();
-    let reply = plain.answer("PUT").await.unwrap();
+    plain.send(&asked.head(Some(&format!("http://{BUCKET}")))).await.expect("the proxy reads");
+    let reply = plain.answer("PUT").await.expect("an answer");
     assert_eq!((reply.status(), reply.head.get("x-countersign-refusal")), (403, Some(code.as_str())));
     assert!(world.cloud.seen().is_empty() && origin.heard().is_empty(), "somebody was reached");
 }
