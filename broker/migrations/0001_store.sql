@@ -8,21 +8,21 @@ CREATE TABLE signing_keys (
     announced BIGINT            -- when the audit was told that it signs
 );
 
--- The audit book. A row is written once; `hash` binds `seq`, `previous` and every byte of `body`.
--- The columns between `seq` and `body` repeat what stands in `body`, to search by; verification compares them.
+-- The audit book. A row is written once; `hash` binds `seq`, `previous` and every byte of `body` (SHA-256, 32 bytes each).
+-- The columns between `seq` and `body` repeat what stands in `body`, to search by; verification compares them. Ids of
+-- leases and requests are the 16 bytes of a UUID: a row is written with every call.
 CREATE TABLE events (
     seq      INTEGER NOT NULL PRIMARY KEY, -- SQLite's own row number: no index besides the table
-    id       TEXT   NOT NULL,
     at       BIGINT NOT NULL,
     kind     TEXT   NOT NULL,
     caller   TEXT,
     target   TEXT,
     action   TEXT,
-    lease    TEXT,
-    request  TEXT,
+    lease    BLOB,
+    request  BLOB,
     body     TEXT   NOT NULL,
-    previous TEXT   NOT NULL,
-    hash     TEXT   NOT NULL
+    previous BLOB   NOT NULL,
+    hash     BLOB   NOT NULL
 );
 -- Only what leads to few events has an index: each is written to with every call. Callers, targets and actions are
 -- looked for by patterns, from the end of the book backwards.

@@ -89,9 +89,8 @@ impl Book {
 fn entry(row: &SqliteRow) -> Result<Entry, AuditError> {
     let seq = number(row)?;
     let body: String = row.try_get("body")?;
-    let hash: String = row.try_get("hash")?;
+    let hash = hash(row)?;
     let event = serde_json::from_str(&body).map_err(|cause| AuditError::Unreadable { seq, cause })?;
-    let hash = hash.parse().map_err(|cause: InvalidHead| sqlx::Error::Decode(Box::new(cause)))?;
     Ok(Entry { seq, hash, event, body })
 }
 
@@ -99,4 +98,9 @@ fn entry(row: &SqliteRow) -> Result<Entry, AuditError> {
 fn number(row: &SqliteRow) -> Result<u64, sqlx::Error> {
     let seq: i64 = row.try_get("seq")?;
     u64::try_from(seq).map_err(|cause| sqlx::Error::Decode(Box::new(cause)))
+}
+
+fn hash(row: &SqliteRow) -> Result<Hash, sqlx::Error> {
+    let bytes: &[u8] = row.try_get("hash")?;
+    Hash::try_from(bytes).map_err(|cause| sqlx::Error::Decode(Box::new(cause)))
 }

@@ -26,6 +26,19 @@ impl Hash {
         let digest = context.finish();
         Self(digest.as_ref().try_into().expect("SHA-256 gives 32 bytes"))
     }
+
+    /// As it stands in the store.
+    pub(super) fn to_vec(self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+}
+
+impl TryFrom<&[u8]> for Hash {
+    type Error = InvalidHead;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, InvalidHead> {
+        bytes.try_into().map(Self).map_err(|_| InvalidHead)
+    }
 }
 
 /// How far a book goes: the number of its events, and the hash of the last.

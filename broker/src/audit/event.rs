@@ -200,8 +200,8 @@ pub(super) struct Columns {
     pub(super) caller: Option<String>,
     pub(super) target: Option<String>,
     pub(super) action: Option<String>,
-    pub(super) lease: Option<String>,
-    pub(super) request: Option<String>,
+    pub(super) lease: Option<Uuid>,
+    pub(super) request: Option<Uuid>,
 }
 
 impl Columns {
@@ -211,8 +211,8 @@ impl Columns {
             caller: record.caller.clone(),
             target: record.target.as_ref().map(ToString::to_string),
             action: record.call.as_ref().and_then(|call| call.action.clone()),
-            lease: record.lease.map(|lease| lease.to_string()),
-            request: Some(record.id.to_string()),
+            lease: record.lease.map(LeaseId::uuid),
+            request: Some(record.id.uuid()),
         }
     }
 }
@@ -251,8 +251,8 @@ impl What {
                 caller: Some(issued.caller.subject.clone()),
                 target: Some(issued.target.to_string()),
                 action: issued.call.action.clone(),
-                lease: Some(issued.lease.to_string()),
-                request: Some(issued.request.to_string()),
+                lease: Some(issued.lease.uuid()),
+                request: Some(issued.request.uuid()),
             },
             Self::LeaseRefused(refused) => Columns {
                 caller: refused
@@ -264,7 +264,7 @@ impl What {
                 target: Some(refused.target.to_string()),
                 action: refused.call.action.clone(),
                 lease: None,
-                request: Some(refused.request.to_string()),
+                request: Some(refused.request.uuid()),
             },
             Self::CallCountersigned(record)
             | Self::CallPassed(record)

@@ -3,16 +3,19 @@
 use access::Record;
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::chain::{Hash, Head};
 use super::event::{Columns, kind_of};
-use super::{AuditError, Event, What, number};
+use super::{AuditError, Event, What, hash, number};
 use crate::store::{Writing, new_id};
 
-/// Rows in one statement: 12 values each, well below what SQLite (32,766) and PostgreSQL (65,535) take.
+/// Rows in one statement: 11 values each, well below what SQLite (32,766) and PostgreSQL (65,535) take.
 const ROWS: usize = 128;
+
+/// Room for an event: a call has some 800 bytes.
+const USUAL_BODY: usize = 1024;
 
 /// Writes events within a transaction that holds the write lock, so that no other pen writes between them.
 #[derive(Debug)]
@@ -41,8 +44,8 @@ impl Pen {
         events: impl IntoIterator<Item = What>,
     ) -> Result<(), AuditError> {
         let lines = events.into_iter().map(|what| {
-            let (kind, columns, id) = (what.kind(), what.columns(), new_id(self.at));
-            self.line((id, kind), columns, &Event { id, at: self.at, what })
+            let (kind, columns) = (what.kind(), what.columns());
+            self.line(kind, columns, &Event { id: new_id(self.at), at: self.at, what })
         });
         let lines = lines.collect::<Result<Vec<_>, _>>()?;
         insert_all(writing, lines).await
@@ -51,24 +54,21 @@ impl Pen {
     /// Writes what access records tell, as [`What::call`] has it; they stay whose they are, for they are many.
     pub(crate) async fn write_calls(&mut self, writing: &mut Writing, records: &[Record]) -> Result<(), AuditError> {
         let lines = records.iter().map(|record| {
-            let (id, kind) = (new_id(self.at), kind_of(record));
-            self.line((id, kind), Columns::of(record), &Called { id, at: self.at, kind, detail: record })
+            let kind = kind_of(record);
+            self.line(kind, Columns::of(record), &Called { id: new_id(self.at), at: self.at, kind, detail: record })
         });
         let lines = lines.collect::<Result<Vec<_>, _>>()?;
         insert_all(writing, lines).await
     }
 
-    fn line(
-        &mut self,
-        (id, kind): (Uuid, &'static str),
-        columns: Columns,
-        event: &impl Serialize,
-    ) -> Result<Line, AuditError> {
-        let body = serde_json::to_string(event).map_err(AuditError::Unwritable)?;
+    fn line(&mut self, kind: &'static str, columns: Columns, event: &impl Serialize) -> Result<Line, AuditError> {
+        let mut body = Vec::with_capacity(USUAL_BODY);
+        serde_json::to_writer(&mut body, event).map_err(AuditError::Unwritable)?;
+        let body = String::from_utf8(body).expect("JSON is text");
         let seq = self.head.count + 1;
         let (previous, hash) = (self.head.hash, self.head.hash.then(seq, &body));
         self.head = Head { count: seq, hash };
-        Ok(Line { seq, id, at: self.at, kind, columns, body, previous, hash })
+        Ok(Line { seq, at: self.at, kind, columns, body, previous, hash })
     }
 }
 
@@ -84,7 +84,6 @@ struct Called<'a> {
 /// An event as a row.
 struct Line {
     seq: u64,
-    id: Uuid,
     at: Timestamp,
     kind: &'static str,
     columns: Columns,
@@ -108,16 +107,14 @@ async fn insert(
     // Only full statements and single rows come again and again; the others need not push them out of the cache.
     let common = lines.len() == ROWS || lines.len() == 1;
     let mut statement = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO events (seq, id, at, kind, caller, target, action, lease, request, body, previous, hash) ",
+        "INSERT INTO events (seq, at, kind, caller, target, action, lease, request, body, previous, hash) ",
     );
     statement.push_values(lines, |mut row, line| {
         let Columns { caller, target, action, lease, request } = line.columns;
-        row.push_bind(line.seq.cast_signed()).push_bind(line.id.to_string()).push_bind(line.at.as_microsecond());
-        row.push_bind(line.kind).push_bind(caller).push_bind(target).push_bind(action).push_bind(lease);
-        row.push_bind(request)
-            .push_bind(line.body)
-            .push_bind(line.previous.to_string())
-            .push_bind(line.hash.to_string());
+        let [lease, request] = [lease, request].map(|id| id.map(|id| id.into_bytes().to_vec()));
+        row.push_bind(line.seq.cast_signed()).push_bind(line.at.as_microsecond()).push_bind(line.kind);
+        row.push_bind(caller).push_bind(target).push_bind(action).push_bind(lease).push_bind(request);
+        row.push_bind(line.body).push_bind(line.previous.to_vec()).push_bind(line.hash.to_vec());
     });
     statement.build().persistent(common).execute(connection).await?;
     Ok(())
@@ -127,9 +124,7 @@ async fn insert(
 pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Head, AuditError> {
     let last = sqlx::query("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetch_optional(connection).await?;
     let Some(row) = last else { return Ok(Head::EMPTY) };
-    let hash: String = row.try_get("hash")?;
-    let hash = hash.parse().map_err(|cause: super::InvalidHead| sqlx::Error::Decode(Box::new(cause)))?;
-    Ok(Head { count: number(&row)?, hash })
+    Ok(Head { count: number(&row)?, hash: hash(&row)? })
 }
 
 #[cfg(test)]

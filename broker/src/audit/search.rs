@@ -6,6 +6,7 @@ use std::time::Duration;
 use access::Pattern;
 use jiff::Timestamp;
 use sqlx::{QueryBuilder, Sqlite};
+use uuid::Uuid;
 
 use super::{AuditError, Book, Entry, entry};
 
@@ -126,9 +127,14 @@ fn conditions(filter: &Filter) -> QueryBuilder<Sqlite> {
         query.push(" AND (kind = ").push_bind(kind.clone());
         query.push(" OR kind LIKE ").push_bind(format!("{}.%", literal(kind))).push(r" ESCAPE '\')");
     }
-    for (column, exact) in [("target", &filter.target), ("lease", &filter.lease), ("request", &filter.request)] {
-        if let Some(exact) = exact {
-            query.push(format_args!(" AND {column} = ")).push_bind(exact.clone());
+    if let Some(target) = &filter.target {
+        query.push(" AND target = ").push_bind(target.clone());
+    }
+    for (column, id) in [("lease", &filter.lease), ("request", &filter.request)] {
+        if let Some(id) = id {
+            // What is no id is no event's.
+            let id = id.parse::<Uuid>().map(|id| id.into_bytes().to_vec()).ok();
+            query.push(format_args!(" AND {column} = ")).push_bind(id);
         }
     }
     for (column, pattern) in [("caller", &filter.caller), ("action", &filter.action)] {
