@@ -12,7 +12,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use lease::{Ask, Leases, Lessor, ReportError};
+use lease::{Ask, Leases, Lessor, Need, ReportError};
 use serve::Shutdown;
 
 /// As many grants to one target as a busy account has; the last one covers the call.
@@ -125,15 +125,16 @@ fn bench(criterion: &mut Criterion) {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let leases = Leases::new(Arc::new(Free(rules)), Clock::new(now), Shutdown::new());
-    let ask = Ask {
-        evidence: Arc::new(Evidence::token(Secret::new("e".repeat(1000)))),
-        target: to,
-        call,
+    let evidence = Arc::new(Evidence::token(Secret::new("e".repeat(1000))));
+    let need = Need {
+        evidence: &evidence,
+        target: &to,
+        call: &call,
         from: context.from,
         request: RequestId::new(uuid::Uuid::nil()),
     };
     criterion.bench_function("lease hit, every condition asked again", |bencher| {
-        bencher.to_async(&runtime).iter(|| leases.obtain(black_box(ask.clone())));
+        bencher.to_async(&runtime).iter(|| leases.obtain(black_box(need)));
     });
 }
 

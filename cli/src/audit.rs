@@ -49,7 +49,7 @@ async fn find(book: &Book, search: Search, printer: &Printer) -> Result<(), Fail
         since: search.since,
         until: search.until,
         caller: search.caller,
-        target: search.target.map(String::from),
+        target: search.target.map(|target| target.to_string()),
         kind: search.kind,
         action: search.action,
         lease: search.lease,

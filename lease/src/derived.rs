@@ -55,6 +55,11 @@ impl Owner {
         let caller = lease.permit().caller();
         Self(caller.issuer.clone(), caller.subject.clone())
     }
+
+    fn is_of(&self, lease: &Lease) -> bool {
+        let caller = lease.permit().caller();
+        (&self.0, &self.1) == (&caller.issuer, &caller.subject)
+    }
 }
 
 impl Derived {
@@ -84,7 +89,7 @@ impl Derived {
 
     /// The credential, for a call that `lease` covers: no lease, no signature, whoever obtained what.
     pub fn credential(&self, lease: &Lease) -> Result<&Credential, AnothersCredential> {
-        let is_owners = self.owner.as_ref().is_none_or(|owner| *owner == Owner::of(lease));
+        let is_owners = self.owner.as_ref().is_none_or(|owner| owner.is_of(lease));
         if is_owners && lease.permit().target().name == self.target {
             Ok(&self.credential)
         } else {

@@ -10,7 +10,7 @@ use serve::Shutdown;
 
 use crate::book::Book;
 use crate::tally::Tally;
-use crate::{Ask, Lessor};
+use crate::{Ask, Lessor, Need};
 
 /// Callers × targets remembered at once. A sidecar has a handful; a shared proxy forgets the least used and asks again.
 const MAX_BOOKS: u64 = 10_000;
@@ -59,18 +59,19 @@ impl<L: Lessor> Leases<L> {
     ///
     /// Conditions are checked on every call, remembered lease or not. A lease past two thirds of its life is still
     /// handed out while one task in the background asks for the next; if nobody can be asked, it serves to its end.
-    pub async fn obtain(&self, ask: Ask) -> Result<Arc<Lease>, Refusal> {
-        let book = self.books.get_with((ask.evidence.clone(), ask.target.clone()), || Arc::new(Book::new()));
+    pub async fn obtain(&self, need: Need<'_>) -> Result<Arc<Lease>, Refusal> {
+        let of_whom = (need.evidence.clone(), need.target.clone());
+        let book = self.books.get(&of_whom).unwrap_or_else(|| self.books.get_with(of_whom, || Arc::new(Book::new())));
         let now = self.clock.now();
-        let context = Context { now, from: ask.from };
-        if let Some(lease) = book.find(&ask.call, &context) {
+        let context = Context { now, from: need.from };
+        if let Some(lease) = book.find(need.call, &context) {
             self.tally.found.add(1);
             if book.claim_refresh(&lease, now) {
-                self.refresh(book, lease.clone(), ask);
+                self.refresh(book, lease.clone(), need.into());
             }
             return Ok(lease);
         }
-        self.ask_in_turn(&book, ask).await
+        Box::pin(self.ask_in_turn(&book, need.into())).await
     }
 
     /// Whose evidence it is, if the lessor takes it for good: the caller's subject.

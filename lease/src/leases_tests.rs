@@ -92,6 +92,11 @@ fn world() -> World {
     World { leases: Arc::new(Leases::new(lessor.clone(), clock, Shutdown::new())), lessor, minutes }
 }
 
+fn need(ask: &Ask) -> Need<'_> {
+    let Ask { evidence, target, call, from, request } = ask;
+    Need { evidence, target, call, from: *from, request: *request }
+}
+
 fn ask(action: &str) -> Ask {
     Ask {
         evidence: Arc::new(Evidence::token(Secret::new("token".into()))),
@@ -116,7 +121,7 @@ fn ask(action: &str) -> Ask {
 
 impl World {
     async fn obtain(&self, action: &str) -> Result<Arc<Lease>, Refusal> {
-        self.leases.obtain(ask(action)).await
+        self.leases.obtain(need(&ask(action))).await
     }
 
     fn asked(&self) -> usize {
@@ -138,7 +143,7 @@ async fn a_hundred_cold_calls_of_one_grant_are_one_flight() {
     let world = world();
     let calls = (0..100).map(|_| {
         let leases = world.leases.clone();
-        tokio::spawn(async move { leases.obtain(ask("s3:GetObject")).await.unwrap().id() })
+        tokio::spawn(async move { leases.obtain(need(&ask("s3:GetObject"))).await.unwrap().id() })
     });
     for call in calls.collect::<Vec<_>>() {
         assert_eq!(call.await.unwrap(), LeaseId::new(uuid::Uuid::from_u128(0)));
@@ -204,7 +209,7 @@ async fn those_who_waited_for_a_flight_that_found_nobody_do_not_try_in_vain() {
     world.refuse(RefusalCode::BrokerUnavailable);
     let calls = (0..10).map(|_| {
         let leases = world.leases.clone();
-        tokio::spawn(async move { leases.obtain(ask("s3:GetObject")).await.unwrap_err().code })
+        tokio::spawn(async move { leases.obtain(need(&ask("s3:GetObject"))).await.unwrap_err().code })
     });
     for call in calls.collect::<Vec<_>>() {
         assert_eq!(call.await.unwrap(), RefusalCode::BrokerUnavailable);
@@ -217,19 +222,19 @@ async fn another_token_is_another_caller() {
     let world = world();
     world.obtain("s3:GetObject").await.unwrap();
     let other = Ask { evidence: Arc::new(Evidence::token(Secret::new("tokem".into()))), ..ask("s3:GetObject") };
-    world.leases.obtain(other).await.unwrap();
+    world.leases.obtain(need(&other)).await.unwrap();
     assert_eq!(world.asked(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn recalled_lease_is_not_handed_out_again_and_others_are() {
     let world = world();
-    world.leases.obtain(ask("s3:GetObject")).await.unwrap();
-    world.leases.obtain(ask("s3:PutObject")).await.unwrap();
+    world.leases.obtain(need(&ask("s3:GetObject"))).await.unwrap();
+    world.leases.obtain(need(&ask("s3:PutObject"))).await.unwrap();
     world.leases.recall(|permit| permit.grant().name.as_str() == "reads");
-    world.leases.obtain(ask("s3:GetObject")).await.unwrap();
+    world.leases.obtain(need(&ask("s3:GetObject"))).await.unwrap();
     assert_eq!(world.lessor.asked.load(Ordering::SeqCst), 2);
-    world.leases.obtain(ask("s3:PutObject")).await.unwrap();
+    world.leases.obtain(need(&ask("s3:PutObject"))).await.unwrap();
     assert_eq!(world.lessor.asked.load(Ordering::SeqCst), 3);
 }
 
@@ -237,10 +242,10 @@ async fn recalled_lease_is_not_handed_out_again_and_others_are() {
 async fn lease_that_was_being_asked_for_during_a_recall_is_not_remembered() {
     let world = world();
     let leases = world.leases.clone();
-    let asking = tokio::spawn(async move { leases.obtain(ask("s3:GetObject")).await });
+    let asking = tokio::spawn(async move { leases.obtain(need(&ask("s3:GetObject"))).await });
     tokio::time::sleep(Duration::from_millis(10)).await;
     world.leases.recall(|_| false);
     asking.await.unwrap().unwrap();
-    world.leases.obtain(ask("s3:GetObject")).await.unwrap();
+    world.leases.obtain(need(&ask("s3:GetObject"))).await.unwrap();
     assert_eq!(world.lessor.asked.load(Ordering::SeqCst), 2);
 }

@@ -21,6 +21,28 @@ pub struct Ask {
     pub request: RequestId,
 }
 
+/// What a request needs a lease for. Nearly always one is at hand; an [`Ask`] is made of it where none is.
+#[derive(Debug, Clone, Copy)]
+pub struct Need<'a> {
+    /// What the caller shows.
+    pub evidence: &'a Arc<Evidence>,
+    /// The target that its placeholder stands for.
+    pub target: &'a TargetName,
+    /// What the request would do.
+    pub call: &'a Call,
+    /// Where it comes from, if that is known.
+    pub from: Option<IpAddr>,
+    /// Its id.
+    pub request: RequestId,
+}
+
+impl From<Need<'_>> for Ask {
+    fn from(need: Need<'_>) -> Self {
+        let Need { evidence, target, call, from, request } = need;
+        Self { evidence: evidence.clone(), target: target.clone(), call: call.clone(), from, request }
+    }
+}
+
 /// Records could not be handed over; they are still the sender's.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("access records could not be stored")]

@@ -13,5 +13,5 @@ mod derived;
 
 pub use derived::{AnothersCredential, Derived, DerivedCredentials, Owner};
 pub use leases::Leases;
-pub use lessor::{Ask, Lessor, ReportError};
+pub use lessor::{Ask, Lessor, Need, ReportError};
 pub use tally::Tally;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use access::{Call, Credential, Lease, Refusal, RefusalCode, TargetName};
+use access::{Call, Credential, Lease, Refusal, RefusalCode, RequestId, TargetName};
 use bytes::Bytes;
 use cloud::aws::cluster;
 use cloud::aws::recognise::{BodyReading, refine_with_body};
@@ -17,7 +17,7 @@ use http::header::{ALT_SVC, AUTHORIZATION, CONNECTION, HeaderValue, PROXY_AUTHOR
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use lease::{Ask, Derived, Lessor};
+use lease::{Derived, Lessor, Need};
 
 use crate::answers::answer::{self, AnswerBody, relay};
 use crate::answers::refuse::Dialect;
@@ -144,13 +144,13 @@ impl<L: Lessor> Conversation<L> {
         let with = (now, &errand.client);
         let Outbound { mut request, echo, expected } = match self.classify(&head, aim, now)? {
             Class::Placeheld(call) => self.countersign((head, Brought::Coming(body)), *call, with, entry).await?,
-            Class::Bearing(bearing) => self.bear((head, body), *bearing, with, entry).await?,
+            Class::Bearing(bearing) => Box::pin(self.bear((head, body), *bearing, with, entry)).await?,
             Class::Unsigned(unsigned) => {
                 let call = unsigned.as_ref().map(|unsigned| &unsigned.call);
                 refuse_signed_form(&app.classifier, (&mut head, &mut body), call).await?;
                 match unsigned {
                     Some(unsigned) if unsigned.body.is_some_and(BodyReading::is_form) => {
-                        self.read_form((head, body), *unsigned, with, entry).await?
+                        Box::pin(self.read_form((head, body), *unsigned, with, entry)).await?
                     }
                     Some(unsigned) => self.pass_call_on((head, body.streamed()), *unsigned, entry)?,
                     None => self.pass_on_to_stand_in(head, body),
@@ -221,9 +221,9 @@ impl<L: Lessor> Conversation<L> {
         if is_proven {
             app.limiter.admit_target(&target)?;
         }
+        let id = entry.id();
         let call = entry.call(call);
-        let room = app.holding.of(client.address);
-        let hold = Hold { room: &room, body_decides: said.is_some() };
+        let hold = Hold { room: &app.holding, peer: client.address, body_decides: said.is_some() };
         let proven = prove(&mut head, check, body, hold).await?;
         if !is_proven {
             // Not before: an id alone, which is no secret, would use up what others may ask.
@@ -239,8 +239,8 @@ impl<L: Lessor> Conversation<L> {
         let vends = vends(call);
         derive::refuse_hopeless(call, vends)?;
 
-        let call = call.clone();
-        let lease = self.lease((target.clone(), call), client, entry).await?;
+        let lease = self.lease((&target, call), client, id).await?;
+        entry.lease(lease.clone());
         derive::refuse_unnamed(entry.called(), vends, &lease)?;
         let expected = Expected::of_signed(vends, &target, &lease);
 
@@ -319,10 +319,12 @@ impl<L: Lessor> Conversation<L> {
     ) -> Result<Outbound, Stop> {
         let Bearing { mut request, placeheld: Placeheld { call, standing, check, .. } } = bearing;
         let (target, derived) = self.stands_for(standing, entry)?;
-        let call = entry.call(call).clone();
+        let id = entry.id();
+        let call = entry.call(call);
         let proven = prove_held(check, Bytes::new())?;
         self.app.limiter.admit_target(&target)?;
-        let lease = self.lease((target, call), client, entry).await?;
+        let lease = self.lease((&target, call), client, id).await?;
+        entry.lease(lease.clone());
         let keys = self.app.classifier.keys();
         let by = By { lease: &lease, derived: derived.as_deref(), keys, now: now.theirs };
         // Its body is none, and the cluster repeats nothing of a bearer.
@@ -338,16 +340,14 @@ impl<L: Lessor> Conversation<L> {
     /// A lease for a call.
     async fn lease(
         &self,
-        (target, call): (TargetName, Call),
+        (target, call): (&TargetName, &Call),
         client: &Client,
-        entry: &mut Entry,
+        request: RequestId,
     ) -> Result<Arc<Lease>, Stop> {
         self.app.reporter.admit()?;
-        let evidence = client.evidence(&self.app.identity)?;
-        let ask = Ask { evidence, target, call, from: Some(client.address), request: entry.id() };
-        let lease = self.app.leases.obtain(ask).await?;
-        entry.lease(lease.clone());
-        Ok(lease)
+        let evidence = &client.evidence(&self.app.identity)?;
+        let need = Need { evidence, target, call, from: Some(client.address), request };
+        Ok(self.app.leases.obtain(need).await?)
     }
 
     /// Gives the program its own back where an answer repeats what we signed with.

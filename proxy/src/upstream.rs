@@ -252,7 +252,7 @@ impl Upstreams {
     ) -> Result<Answered, SendError> {
         match slot.protocol() {
             Protocol::Http1 => self.send_alone(request, origin, slot).await,
-            Protocol::Http2 => self.send_among_others(request, origin, slot).await,
+            Protocol::Http2 => Box::pin(self.send_among_others(request, origin, slot)).await,
         }
     }
 
@@ -272,7 +272,7 @@ impl Upstreams {
             let (line, is_fresh) = match kept {
                 Some(line) => (line, false),
                 None => {
-                    let dialled = self.counted(self.dialer.line(origin).await)?;
+                    let dialled = self.counted(Box::pin(self.dialer.line(origin)).await)?;
                     self.pool.fresh.add(1);
                     (dialled, true)
                 }

@@ -48,6 +48,8 @@ impl Shutdown {
     /// Runs `work` until it ends by itself, or is cut when the grace is over.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
+        // Waiting for either would keep room for the work twice.
+        let work = Box::pin(work);
         self.work.spawn(async move {
             tokio::select! {
                 () = work => {}

@@ -106,12 +106,15 @@ pub(super) fn spelling(wire: &str, rule: PathRule) -> access::Spelling {
 /// encoded name and then value, every name followed by `=`.
 pub(super) fn query(wire: &str, reading: Reading, out: &mut Vec<u8>) -> Result<Spelling, MalformedEscape> {
     let mut spelling = Spelling::Canonical;
+    if wire.is_empty() {
+        return Ok(spelling);
+    }
     let mut text = Vec::with_capacity(wire.len() + 16);
     let mut pairs: Vec<(Range<usize>, Range<usize>)> = Vec::new();
     for pair in wire.split('&') {
         // An empty pair means nothing, yet botocore signs it: it is left out of the canonical form and off the wire.
-        if pair.is_empty() && (reading == Reading::Meaning || wire.is_empty()) {
-            spelling = if wire.is_empty() { spelling } else { Spelling::Other };
+        if pair.is_empty() && reading == Reading::Meaning {
+            spelling = Spelling::Other;
             continue;
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -70,7 +70,8 @@ enum Odds {
 impl Expected {
     /// What a call that was signed with a placeholder for `target` has to be answered with.
     pub(crate) fn of_signed(vends: Vends, target: &TargetName, lease: &Lease) -> Option<Self> {
-        Some(Self { target: Some(target.clone()), owner: Some(Owner::of(lease)), odds: Odds::of(vends)? })
+        let odds = Odds::of(vends)?;
+        Some(Self { target: Some(target.clone()), owner: Some(Owner::of(lease)), odds })
     }
 
     /// The same for a call that carries another proof than a signature. The keys that it buys are the program's own, but

@@ -1,5 +1,7 @@
 //! Puts the lease's signature in the place of the placeholder's, on the head and, where it carries one, on the body.
 
+use std::net::IpAddr;
+
 use access::{Call, Credential, Lease, Refusal, RefusalCode};
 use bytes::Bytes;
 use cloud::aws::body::{Framing, ResignBody, Resigner};
@@ -17,7 +19,7 @@ use lease::{AnothersCredential, Derived};
 use crate::calls::classify::unverified;
 use crate::calls::echo::Echo;
 use crate::wire::body::{RequestBody, Upload};
-use crate::wire::holding::Share;
+use crate::wire::holding::Holding;
 
 /// A request whose signature is verified, and what is to become of its body.
 #[derive(Debug)]
@@ -38,7 +40,9 @@ enum ProvenBody {
 /// When a body is held instead of streamed, and where.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hold<'a> {
-    pub(crate) room: &'a Share<'a>,
+    pub(crate) room: &'a Holding,
+    /// Whose bodies count against whose share.
+    pub(crate) peer: IpAddr,
     /// The body says what the call is, so it is read whatever the head declares of it.
     pub(crate) body_decides: bool,
 }
@@ -64,19 +68,24 @@ pub(crate) async fn prove(head: &mut Parts, check: Check, body: Brought, how: Ho
             let body = match (how.body_decides, verified.payload()) {
                 (_, Payload::UndeclaredEvents) if body.is_end_stream() => ProvenBody::Held(Bytes::new()),
                 (false, _) => ProvenBody::Streamed(body),
-                (true, Payload::Hash(_) | Payload::Unsigned) => ProvenBody::Held(how.room.whole(head, body).await?),
+                (true, Payload::Hash(_) | Payload::Unsigned) => ProvenBody::Held(hold(head, body, how).await?),
                 (true, Payload::UnsignedTrailer | Payload::SignedChunks(_) | Payload::SignedChunksTrailer(_))
                 | (true, Payload::Events | Payload::UndeclaredEvents) => return Err(framed_form()),
             };
             Ok(Proven { verified, body })
         }
         Check::Pending(pending) => {
-            let held = how.room.whole(head, body).await?;
+            let held = hold(head, body, how).await?;
             let payload = Payload::of(&held);
             let verified = pending.finish(&payload).map_err(|error| unverified(&error))?;
             Ok(Proven { verified, body: ProvenBody::Held(held) })
         }
     }
+}
+
+/// Few bodies have to be held, and waiting for one takes room.
+async fn hold(head: &mut Parts, body: Upload, how: Hold<'_>) -> Result<Bytes, Refusal> {
+    Box::pin(async move { how.room.of(how.peer).whole(head, body).await }).await
 }
 
 /// The same for a request whose body is here: none, where it stands in another's bearer.

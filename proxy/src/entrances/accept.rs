@@ -93,12 +93,12 @@ pub(crate) async fn connection<L: Lessor>(
     let client = Client::of(&stream, peer.ip());
     match door {
         Door::Beside => explicit((app, client), Pipe::Clear(stream), wanted).await,
-        Door::Redirected => redirect::serve((app, client), (stream, peer), wanted).await,
+        Door::Redirected => Box::pin(redirect::serve((app, client), (stream, peer), wanted)).await,
         Door::Shared => {
             let Some(shared) = app.shared.clone() else { return };
-            let entering = tokio::time::timeout(app.patience().head, shared.enter(stream, client));
+            let entering = tokio::time::timeout(app.patience().head, Box::pin(shared.enter(stream, client)));
             match first((&app, wanted), entering).await {
-                Some(Ok(Ok((io, client)))) => explicit((app, client), io, wanted).await,
+                Some(Ok(Ok((io, client)))) => Box::pin(explicit((app, client), io, wanted)).await,
                 Some(Ok(Err(error))) => tracing::info!(%peer, %error, "TLS with the shared proxy failed"),
                 Some(Err(_)) => tracing::debug!(%peer, "TLS with the shared proxy took too long"),
                 None => {}
@@ -110,7 +110,7 @@ pub(crate) async fn connection<L: Lessor>(
 /// Serves a program that knows that it speaks to a proxy.
 async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe, wanted: &Wanted) {
     let mut held = BytesMut::with_capacity(FIRST_READ);
-    let opening = opening(&app, (&mut io, &mut held), &mut client);
+    let opening = Box::pin(opening(&app, (&mut io, &mut held), &mut client));
     let opening = tokio::time::timeout(app.patience().head, opening);
     let Some(opening) = first((&app, wanted), opening).await else { return };
     match opening.unwrap_or(Ok(Opening::Nothing)) {
@@ -123,7 +123,7 @@ async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe, wanted:
         }
         Ok(Opening::Request) => {
             let slot = app.upstreams.slot(Protocol::Http1);
-            connection::serve(io, held, (app, client), (None, slot)).await;
+            Box::pin(connection::serve(io, held, (app, client), (None, slot))).await;
         }
         Ok(Opening::Nothing) => {}
         Err(bad) => {

@@ -40,7 +40,8 @@ where
     let conversation = Arc::new(Conversation::new(app, client, way, guard.ledger()));
     let service = service_fn(move |request: Request<Incoming>| {
         let conversation = conversation.now();
-        async move { Ok::<_, Infallible>(conversation.answer(request.map(Arriving::Http1)).await) }
+        // In a box: between requests there is none.
+        Box::pin(async move { Ok::<_, Infallible>(conversation.answer(request.map(Arriving::Http1)).await) })
     });
     let requests = http1::Builder::new()
         .max_headers(MAX_HEADERS)

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use rustls::server::{Acceptor, ClientHello};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::answers::refuse::with_causes;
 use crate::answers::tunnel::Open;
@@ -57,7 +58,7 @@ pub(crate) async fn connect<L: Lessor>(caller: Caller<L>, mut program: Program, 
     }
     match aim.kind {
         Kind::Cloud | Kind::Cluster => to_cloud(caller, program, aim).await,
-        Kind::Elsewhere => meeting::asked_for(caller, program, aim).await,
+        Kind::Elsewhere => Box::pin(meeting::asked_for(caller, program, aim)).await,
     }
 }
 
@@ -91,10 +92,10 @@ async fn to_cloud<L: Lessor>(caller: Caller<L>, mut program: Program, aim: Aim) 
         () = app.shutdown.begun() => return,
     };
     match first {
-        Ok(Ok(Spoken::Tls)) => intercept(caller, program, (aim, tls)).await,
+        Ok(Ok(Spoken::Tls)) => Box::pin(intercept(caller, program, (aim, tls))).await,
         Ok(Ok(Spoken::Http)) => in_clear(caller, program, (&aim.destination, Protocol::Http1)).await,
         Ok(Ok(Spoken::Http2)) => in_clear(caller, program, (&aim.destination, Protocol::Http2)).await,
-        Ok(Ok(Spoken::Unknown)) => match app.upstreams.dialer().pipe(&aim.origin).await {
+        Ok(Ok(Spoken::Unknown)) => match Box::pin(app.upstreams.dialer().pipe(&aim.origin)).await {
             Ok(destination) => tunnel(app, program, destination).await,
             Err(error) => tracing::debug!(cause = with_causes(&error), "tunnel leads nowhere"),
         },
@@ -111,29 +112,54 @@ pub(crate) fn certified<L>(app: &App<L>, aim: &Aim) -> Result<Arc<ServerConfig>,
     })
 }
 
-/// The program's handshake and, meanwhile, the line to the destination.
+/// Both sides of a connection agree on what they speak, and the program's requests are served.
 pub(crate) async fn intercept<L: Lessor>(
     (app, client): Caller<L>,
-    Program { io, held, .. }: Program,
+    program: Program,
     (aim, tls): (Aim, Arc<ServerConfig>),
 ) {
+    // Whatever a handshake needs is given back with its end: a connection may then rest for hours.
+    let handshake = Box::pin(shake_hands((&app, client.address), program, (&aim, tls)));
+    let Some((program, slot)) = handshake.await else { return };
+    match slot.protocol() {
+        Protocol::Http1 => {
+            Box::pin(connection::serve(program, BytesMut::new(), (app, client), (Some(aim), slot))).await;
+        }
+        Protocol::Http2 => Box::pin(streams::serve(program, (app, client), (Some(aim), slot))).await,
+    }
+}
+
+/// The program's handshake and, meanwhile, the line to the destination.
+async fn shake_hands<L>(
+    (app, from): (&App<L>, IpAddr),
+    Program { io, held, .. }: Program,
+    (aim, tls): (&Aim, Arc<ServerConfig>),
+) -> Option<(Box<TlsStream<Ahead<Pipe>>>, Arc<Slot>)> {
     let hello = LazyConfigAcceptor::new(Acceptor::default(), Ahead::new(io, held));
     let began = match tokio::time::timeout(app.patience().head, hello).await {
         Ok(Ok(began)) => began,
-        Ok(Err(error)) => return tracing::debug!(%error, "no TLS greeting of a program"),
-        Err(_) => return tracing::debug!("TLS handshake of a program took too long"),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no TLS greeting of a program");
+            return None;
+        }
+        Err(_) => return took_too_long(),
     };
-    let slot = agree(&app, &Offered::by(&began.client_hello()), &aim.origin).await;
+    let slot = agree(app, &Offered::by(&began.client_hello()), &aim.origin).await;
     let handshake = began.into_stream(speaking(slot.protocol(), tls));
     let handshake = tokio::time::timeout(app.patience().head, handshake);
-    match (app.upstreams.prepare(&slot, &aim.origin, handshake).await, slot.protocol()) {
-        (Ok(Ok(program)), Protocol::Http1) => {
-            connection::serve(program, BytesMut::new(), (app, client), (Some(aim), slot)).await;
+    match app.upstreams.prepare(&slot, &aim.origin, handshake).await {
+        Ok(Ok(program)) => Some((Box::new(program), slot)),
+        Ok(Err(error)) => {
+            handshake_failed((app, from), aim, &error);
+            None
         }
-        (Ok(Ok(program)), Protocol::Http2) => streams::serve(program, (app, client), (Some(aim), slot)).await,
-        (Ok(Err(error)), _) => handshake_failed((&app, client.address), &aim, &error),
-        (Err(_), _) => tracing::debug!("TLS handshake of a program took too long"),
+        Err(_) => took_too_long(),
     }
+}
+
+fn took_too_long<T>() -> Option<T> {
+    tracing::debug!("TLS handshake of a program took too long");
+    None
 }
 
 /// Says so, and to the audit once in a while, if it looks as if the program did not accept our certificate: nothing else
@@ -215,8 +241,8 @@ pub(crate) async fn read<L: Lessor>(
 ) {
     let slot = caller.0.upstreams.slot(protocol);
     match protocol {
-        Protocol::Http1 => connection::serve(io, held, caller, (Some(aim), slot)).await,
-        Protocol::Http2 => streams::serve(Ahead::new(io, held), caller, (Some(aim), slot)).await,
+        Protocol::Http1 => Box::pin(connection::serve(io, held, caller, (Some(aim), slot))).await,
+        Protocol::Http2 => Box::pin(streams::serve(Ahead::new(io, held), caller, (Some(aim), slot))).await,
     }
 }
 
