@@ -28,7 +28,7 @@ use crate::books::record::Entry;
 use crate::calls::classify::{Bearing, Class, FormClass, Placeheld, Unsigned};
 use crate::calls::derive::{self, Expected, take_keys};
 use crate::calls::echo::{Echo, Stead};
-use crate::calls::form::refuse_signed_form;
+use crate::calls::form::open_signed;
 use crate::calls::sign::{Brought, By, Hold, credential, prove, prove_held, sign};
 use crate::calls::skews::Moment;
 use crate::calls::standing::Standing;
@@ -139,23 +139,12 @@ impl<L: Lessor> Conversation<L> {
         entry: &mut Entry,
     ) -> Result<Answered, Stop> {
         let (app, aim) = (&*self.app, &errand.aim);
-        let (mut head, mut body) = (head, body);
         let now = app.skews.at(&aim.origin, app.clock.now());
         let with = (now, &errand.client);
         let Outbound { mut request, echo, expected } = match self.classify(&head, aim, now)? {
             Class::Placeheld(call) => self.countersign((head, Brought::Coming(body)), *call, with, entry).await?,
             Class::Bearing(bearing) => Box::pin(self.bear((head, body), *bearing, with, entry)).await?,
-            Class::Unsigned(unsigned) => {
-                let call = unsigned.as_ref().map(|unsigned| &unsigned.call);
-                refuse_signed_form(&app.classifier, (&mut head, &mut body), call).await?;
-                match unsigned {
-                    Some(unsigned) if unsigned.body.is_some_and(BodyReading::is_form) => {
-                        Box::pin(self.read_form((head, body), *unsigned, with, entry)).await?
-                    }
-                    Some(unsigned) => self.pass_call_on((head, body.streamed()), *unsigned, entry)?,
-                    None => self.pass_on_to_stand_in(head, body),
-                }
-            }
+            Class::Unsigned(unsigned) => Box::pin(self.unsigned((head, body), (unsigned, aim), with, entry)).await?,
             Class::Elsewhere => {
                 entry.only_counted();
                 pass_on(head, body.streamed())
@@ -266,6 +255,29 @@ impl<L: Lessor> Conversation<L> {
         };
         entry.target(target.clone());
         Ok((target, derived))
+    }
+
+    /// Nothing is signed in the head. A form may be, in its body.
+    async fn unsigned(
+        &self,
+        (mut head, mut body): (Parts, Upload),
+        (unsigned, aim): (Option<Box<Unsigned>>, &Aim),
+        with: (Moment, &Client),
+        entry: &mut Entry,
+    ) -> Result<Outbound, Stop> {
+        let (classifier, call) = (&self.app.classifier, unsigned.as_ref().map(|unsigned| &unsigned.call));
+        let room = self.app.holding.of(self.client.address);
+        if let Some(form) = open_signed(classifier, &room, (&mut head, &mut body), call).await? {
+            let placeheld = classifier.classify_post((&head, &aim.destination.host), &form, with.0)?;
+            return self.countersign((head, Brought::Posted(Box::new(form), body)), placeheld, with, entry).await;
+        }
+        match unsigned {
+            Some(unsigned) if unsigned.body.is_some_and(BodyReading::is_form) => {
+                self.read_form((head, body), *unsigned, with, entry).await
+            }
+            Some(unsigned) => self.pass_call_on((head, body.streamed()), *unsigned, entry),
+            None => Ok(self.pass_on_to_stand_in(head, body)),
+        }
     }
 
     /// A form says what the call is, that may ask for keys, and may carry its signature.

@@ -8,6 +8,7 @@ use super::credentialing::Credentialing;
 use super::git::Git;
 use super::key::{AccessKey, SigningKeys};
 use super::payload::Payload;
+use super::post::PostForm;
 use super::presigned::{self, Presigned};
 use super::v2::V2;
 use super::v2_call::CallV2;
@@ -26,6 +27,8 @@ pub enum Claim<'a> {
     CallV2(CallV2<'a>),
     /// A password for git.
     Git(Git),
+    /// The fields of a form with a file.
+    Post(&'a PostForm),
 }
 
 impl<'a> Claim<'a> {
@@ -49,6 +52,7 @@ impl<'a> Claim<'a> {
             Self::V2(claim) => claim.access_key_id(),
             Self::CallV2(claim) => claim.access_key_id(),
             Self::Git(claim) => claim.access_key_id(),
+            Self::Post(claim) => claim.access_key_id(),
         }
     }
 
@@ -57,6 +61,7 @@ impl<'a> Claim<'a> {
         match self {
             Self::Git(claim) => claim.token(),
             Self::CallV2(claim) => claim.token(),
+            Self::Post(claim) => claim.token(),
             Self::Header(_) | Self::Query(_) | Self::V2(_) => None,
         }
     }
@@ -65,7 +70,7 @@ impl<'a> Claim<'a> {
     pub fn is_in_query(&self) -> bool {
         match self {
             Self::Query(_) => true,
-            Self::Header(_) | Self::CallV2(_) | Self::Git(_) => false,
+            Self::Header(_) | Self::CallV2(_) | Self::Git(_) | Self::Post(_) => false,
             Self::V2(claim) => claim.is_in_query(),
         }
     }
@@ -98,6 +103,7 @@ impl<'a> Claim<'a> {
                 Ok(Check::Verified(Verified::of_nothing_else(form)))
             }
             Self::Git(claim) => verify::uncovered(claim.check(parts, (access_key, keys), now)?, None),
+            Self::Post(claim) => verify::uncovered(claim.check((access_key, keys), now)?, None),
         }
     }
 }

@@ -25,15 +25,21 @@ pub enum Form {
     CallV2(Place),
     /// The password of Basic credentials, for git.
     Git,
+    /// The fields of a form with a file, of version 4 or 2: leaves as version 4.
+    Post,
 }
 
 impl Form {
     /// How such signatures are made.
     pub const fn algorithm(self) -> Algorithm {
         match self {
-            Self::Header | Self::Query(_) | Self::HeaderV2 | Self::QueryV2(_) | Self::CallV2(_) | Self::Git => {
-                Algorithm::Hmac
-            }
+            Self::Header
+            | Self::Query(_)
+            | Self::HeaderV2
+            | Self::QueryV2(_)
+            | Self::CallV2(_)
+            | Self::Git
+            | Self::Post => Algorithm::Hmac,
             Self::Asymmetric | Self::QueryAsymmetric(_) => Algorithm::Ecdsa,
         }
     }

@@ -113,6 +113,15 @@ impl SigningKey {
         }
     }
 
+    /// Signs the policy of a form, which is the string to sign itself ("Authenticating requests in browser-based uploads
+    /// using POST").
+    pub(super) fn sign_policy(&self, policy: &str) -> Signature {
+        match &self.key {
+            Key::Hmac(key) => sign_hmac(key, std::iter::once(policy)),
+            Key::Ecdsa(pair) => pair.sign(std::iter::once(policy)),
+        }
+    }
+
     fn lines<'a>(&'a self, subject: Subject, date: &'a str, hashes: &'a [&str]) -> impl Iterator<Item = &'a str> {
         let head = [self.algorithm().title(subject), "\n", date, "\n", &self.scope];
         head.into_iter().chain(hashes.iter().flat_map(|hash| ["\n", *hash]))

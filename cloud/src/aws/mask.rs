@@ -12,13 +12,17 @@ pub fn mask(body: &mut [u8], credential: &AwsCredential, placeholder: &str) {
     let mut escaped = Vec::new();
     uri::encode_all(token, &mut escaped);
     let escaped = String::from_utf8_lossy(&escaped);
-    for text in [token.as_str(), &escaped] {
-        overwrite(body, text.as_bytes(), b"*");
-        overwrite(body, in_hex(text).as_bytes(), b"2a ");
-    }
+    mask_text(body, token);
+    mask_text(body, &escaped);
     if access_key_id.len() == placeholder.len() {
         overwrite(body, access_key_id.as_bytes(), placeholder.as_bytes());
     }
+}
+
+/// The same for a text that holds a secret: what of a form's policy does.
+pub fn mask_text(body: &mut [u8], secret: &str) {
+    overwrite(body, secret.as_bytes(), b"*");
+    overwrite(body, in_hex(secret).as_bytes(), b"2a ");
 }
 
 /// `49 51 6f`, as S3 writes bytes.

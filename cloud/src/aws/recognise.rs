@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, Uri};
 use access::{Call, Cloud, Deed, NO_RESOURCE};
 
 use super::action::{self, BodyForm, Known};
+use super::authorization::Scope;
 use super::credentialing::{self, BadProof, Credentialing};
 use super::endpoints::{Endpoint, UnknownHost, resolve};
 use super::git;
@@ -92,8 +93,27 @@ pub fn recognise(head: Head<'_>) -> Result<Recognised<'_>, Unrecognised> {
         return Err(UnknownHost::NotAName.into());
     }
     let signed = Signed::of(&credentialing, head.host, &endpoint);
+    let (call, body) = read(head, query, (signed, &endpoint))?;
+    Ok(Recognised { call, credentialing, endpoint, body })
+}
+
+/// The call of a head that is not signed itself: its body is, for `scope`, or with version 2, which names none.
+pub(super) fn recognise_form(head: Head<'_>, scope: Option<Scope<'_>>) -> Result<Call, Unrecognised> {
+    let endpoint = resolve(head.host);
+    let signed = match scope {
+        Some(Scope { service, region, .. }) => Signed { service: Some(service), region },
+        None => Signed::without_scope(&endpoint),
+    };
+    Ok(read(head, Query::parse(head.uri.query()), (signed, &endpoint))?.0)
+}
+
+fn read<'a>(
+    head: Head<'_>,
+    query: Query<'_>,
+    (signed, endpoint): (Signed<'_>, &Result<Endpoint<'a>, UnknownHost>),
+) -> Result<(Call, Option<BodyReading>), Unrecognised> {
     let service = match signed.service {
-        Some(scope) => agreed(scope, &endpoint)?,
+        Some(scope) => agreed(scope, endpoint)?,
         None => endpoint.as_ref().map_err(|why| *why)?.service,
     };
     let host_region = endpoint.as_ref().ok().and_then(|endpoint| endpoint.region.name());
@@ -119,7 +139,7 @@ pub fn recognise(head: Head<'_>) -> Result<Recognised<'_>, Unrecognised> {
     };
     let mut call = call;
     doubt(&mut call);
-    Ok(Recognised { call, credentialing, endpoint, body: reading.body })
+    Ok((call, reading.body))
 }
 
 /// The body of a call → what the head had left open. A body that names another action than the head leaves the call
@@ -265,13 +285,8 @@ impl<'c> Signed<'c> {
         let scope = match credentialing {
             Credentialing::Header(authorization) => authorization.credential.scope,
             Credentialing::Presigned(presigned) => presigned.authorization().credential.scope,
-            // Its scope is not on the wire, and S3 alone takes it. The host tells the region; one that it does not tell,
-            // such as an emulator's, is in the region where S3 began.
             Credentialing::HeaderV2(_) | Credentialing::PresignedV2(_) => {
-                return match endpoint {
-                    Ok(_) => Self::default(),
-                    Err(_) => Self { service: Some("s3"), region: Some("us-east-1") },
-                };
+                return Self::without_scope(endpoint);
             }
             Credentialing::Git(_) => {
                 let region = git::region_of(host);
@@ -282,6 +297,15 @@ impl<'c> Signed<'c> {
             }
         };
         Self { service: Some(scope.service), region: scope.region }
+    }
+
+    /// Version 2: its scope is not on the wire, and S3 alone takes it. The host tells the region; one that it does not tell,
+    /// such as an emulator's, is in the region where S3 began.
+    fn without_scope(endpoint: &Result<Endpoint<'_>, UnknownHost>) -> Self {
+        match endpoint {
+            Ok(_) => Self::default(),
+            Err(_) => Self { service: Some("s3"), region: Some("us-east-1") },
+        }
     }
 }
 

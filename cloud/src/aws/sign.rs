@@ -19,6 +19,7 @@ use super::host::{self, HostError};
 use super::key::{AccessKey, SigningKey, SigningKeys};
 use super::mismatch::CanonicalRequest;
 use super::payload::{CONTENT_SHA256, Payload};
+use super::post::BadPolicy;
 use super::presign;
 use super::signature::Signature;
 use super::strip::{self, AMZ_DATE, StripError};
@@ -107,6 +108,9 @@ pub enum SignError {
     /// No URL can be good for longer than the lease that signs it.
     #[error("the lease to presign with has expired")]
     Expired,
+    /// The policy of a form.
+    #[error(transparent)]
+    Policy(#[from] BadPolicy),
     /// The rewritten URL lacks a part.
     #[error("the URL cannot be put together again")]
     Url(#[source] InvalidUriParts),
@@ -121,8 +125,11 @@ pub enum SignError {
 /// covers the wire form itself.
 pub fn countersign(parts: &mut Parts, payload: &Payload, by: &Signer<'_>, at: Timestamp) -> Result<Signed, SignError> {
     match by.form {
-        // What signs is taken out of a call's parameters before, by `v2_call::countersign`.
-        Form::Header | Form::Asymmetric | Form::HeaderV2 | Form::CallV2(_) => in_header(parts, payload, by, at),
+        // What signs is taken out of a call's parameters before, by `v2_call::countersign`. A form is signed by
+        // `PostForm::countersign` instead.
+        Form::Header | Form::Asymmetric | Form::HeaderV2 | Form::CallV2(_) | Form::Post => {
+            in_header(parts, payload, by, at)
+        }
         Form::Git => git::in_password(parts, by, at),
         Form::Query(left) | Form::QueryAsymmetric(left) => presign::in_query(parts, payload, by, (left, at)),
         Form::QueryV2(left) => {

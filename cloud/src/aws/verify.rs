@@ -17,6 +17,7 @@ use super::form::Form;
 use super::host::HostError;
 use super::key::{AccessKey, SigningKey, SigningKeys};
 use super::payload::{Payload, PayloadError};
+use super::post::BadPolicy;
 use super::signature::Signature;
 use super::strip::{AMZ_DATE, REGION_SET, SECURITY_TOKEN};
 use super::uri::MalformedEscape;
@@ -57,6 +58,12 @@ pub enum VerifyError {
     /// The URL can be read in two ways.
     #[error(transparent)]
     Escape(#[from] MalformedEscape),
+    /// The policy of a form.
+    #[error(transparent)]
+    Policy(#[from] BadPolicy),
+    /// A field of a form that its policy does not mention, or of which it says something else.
+    #[error("the form's field `{0}` is not what the policy says that it is signed with")]
+    Unmet(String),
     /// Made with another secret, or for another request.
     #[error("the signature does not match the request; does the program use the placeholder keys it was given?")]
     Mismatch,

@@ -45,6 +45,9 @@ pub(crate) fn unanswered(error: &SendError) -> Stop {
     match cause::<BodyError>(broken) {
         Some(BodyError::Program(_)) => return Stop::Left(with_causes(broken)),
         Some(BodyError::Resign(error)) => return Stop::Refused(not_resigned(error)),
+        Some(BodyError::Post(error)) => {
+            return Stop::Refused(Refusal::new(RefusalCode::RequestMalformed, error.to_string()));
+        }
         None => {}
     }
     broken_off(broken)

@@ -5,6 +5,7 @@ use cloud::aws::claim::Claim;
 use cloud::aws::cluster::{self, BadBearer};
 use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::placeholder::{Mentioned, Placeholders};
+use cloud::aws::post::{self, NoPost, PostForm};
 use cloud::aws::recognise::{BodyReading, Head, Recognised, Unrecognised, recognise};
 use cloud::aws::v2::BadV2;
 use cloud::aws::v2_call::CallV2;
@@ -125,6 +126,22 @@ impl Classifier {
         Ok(FormClass::Placeheld(Box::new(Placeheld { call, standing, check, body })))
     }
 
+    /// Reads the form of an upload that is signed with a placeholder. The head said what it would be without its form.
+    pub(crate) fn classify_post(
+        &self,
+        (head, host): (&Parts, &str),
+        form: &PostForm,
+        now: Moment,
+    ) -> Result<Placeheld, Refusal> {
+        let malformed = |error: NoPost| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
+        let (method, uri, headers) = (&head.method, &head.uri, &head.headers);
+        let call = post::recognise(Head { method, uri, headers, host }, form).map_err(malformed)?;
+        let claim = Claim::Post(form);
+        let (secret, standing) = standing::find(&self.placeholders, (claim.access_key_id(), claim.token()), head)?;
+        let check = self.verify(head, &claim, &secret, now)?;
+        Ok(Placeheld { call, standing, check, body: None })
+    }
+
     /// All placeholders.
     pub(crate) const fn placeholders(&self) -> &Placeholders {
         &self.placeholders
@@ -174,6 +191,11 @@ impl Classifier {
         self.placeholders.mentioned_in(bytes).is_some()
     }
 
+    /// Whether this is the access key id of a placeholder, whatever it stands for.
+    pub(crate) fn is_placeholder(&self, access_key_id: &str) -> bool {
+        self.placeholders.find(access_key_id).is_some() || self.placeholders.find_derived(access_key_id).is_some()
+    }
+
     fn unsigned(&self, head: &Parts, unsigned: Option<Unsigned>) -> Result<Class, Refusal> {
         let signs_in = unsigned.as_ref().is_some_and(|unsigned| unsigned.call.service == SIGN_IN);
         self.refuse_astray(head).map_err(|astray| if signs_in { no_sign_in() } else { astray })?;
@@ -206,6 +228,7 @@ pub(crate) fn unverified(error: &VerifyError) -> Refusal {
         VerifyError::Payload(PayloadError::Repeated | PayloadError::Malformed | PayloadError::OtherAlgorithm)
         | VerifyError::NoDate
         | VerifyError::Endless
+        | VerifyError::Policy(_)
         | VerifyError::Host(_)
         | VerifyError::Escape(_) => RefusalCode::RequestMalformed,
         VerifyError::Stale(_)
@@ -213,6 +236,7 @@ pub(crate) fn unverified(error: &VerifyError) -> Refusal {
         | VerifyError::Scope
         | VerifyError::Uncovered(_)
         | VerifyError::Absent(_)
+        | VerifyError::Unmet(_)
         | VerifyError::Mismatch => RefusalCode::PlaceholderInvalid,
     };
     Refusal::new(code, error.to_string())

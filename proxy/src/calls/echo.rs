@@ -8,8 +8,8 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use access::{AwsCredential, RequestId};
-use cloud::aws::mask::mask;
+use access::{AwsCredential, RequestId, Secret};
+use cloud::aws::mask::{mask, mask_text};
 use cloud::aws::mismatch::{CanonicalRequest, Mismatch, diagnose};
 use http::Uri;
 use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION};
@@ -30,6 +30,8 @@ pub(crate) struct Echo {
     pub(crate) canonical: CanonicalRequest,
     /// The query that the program sent, where its signature stands in it.
     pub(crate) asked: Option<String>,
+    /// What of a form's policy holds the token, as it was sent.
+    pub(crate) policy: Option<Secret<String>>,
 }
 
 /// When a refused signature was last logged, in seconds.
@@ -67,6 +69,9 @@ impl Echo {
                 said.say(&mismatch, request, now);
             }
             mask(body, stead.credential, stead.placeholder);
+            if let Some(policy) = &self.policy {
+                mask_text(body, policy.expose());
+            }
         };
         answered.look_ahead(MAX_READ, look).await.map_err(|error| trouble::broken_off(&error))
     }

@@ -1,37 +1,70 @@
 //! Uploads with a form (Amazon S3 API reference, "Browser-based uploads using POST"): their signature is a field among
-//! others, over a policy that was written ahead. It cannot be made again here without writing another policy.
+//! others, so these are read, up to the file.
 
 use access::{Call, Refusal, RefusalCode};
+use cloud::aws::post::{BadForm, Boundary, PostForm, Reader};
 use http::Method;
-use http::header::{CONTENT_TYPE, EXPECT};
+use http::header::EXPECT;
 use http::request::Parts;
 
 use crate::calls::classify::Classifier;
 use crate::wire::body::Upload;
+use crate::wire::holding::Share;
 
-/// How much of a form is read: S3 takes fields of 20 KB in all, and they come before the file.
+/// How much of a form is read before its file: S3 takes 20 KB.
 const MAX_FIELDS: usize = 64 * 1024;
 
-/// Refuses an upload whose form was signed with a placeholder: S3 would only say that it does not know the key.
-pub(crate) async fn refuse_signed_form(
+/// Opens an upload whose form is signed with a placeholder: what is left of the body then begins with the part of the file.
+/// All others stay as they came; what cannot be read is refused where a placeholder stands in it, for S3 would only say
+/// that it does not know the key.
+pub(crate) async fn open_signed(
     classifier: &Classifier,
+    room: &Share<'_>,
     (head, body): (&mut Parts, &mut Upload),
     call: Option<&Call>,
-) -> Result<(), Refusal> {
-    let is_form =
-        head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/form-data"));
-    if head.method != Method::POST || !is_form || call.is_none_or(|call| call.service != "s3") {
-        return Ok(());
+) -> Result<Option<PostForm>, Refusal> {
+    let malformed = |error: BadForm| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
+    if head.method != Method::POST || call.is_some_and(|call| call.service != "s3") {
+        return Ok(None);
     }
-    let broken = |_| Refusal::new(RefusalCode::RequestMalformed, "the request's body ended early");
-    let fields = body.beginning(MAX_FIELDS).await.map_err(broken)?;
+    let (boundary, unread) = match Boundary::declared(&head.headers) {
+        Ok(None) => return Ok(None),
+        Ok(Some(boundary)) => (Some(boundary), None),
+        Err(error) => (None, Some(error)),
+    };
+    let (mut reader, mut failed) = (boundary.map(Reader::new), unread);
+    let is_enough = |read: &[u8]| {
+        let Some(reader) = &mut reader else { return false };
+        let is_whole = reader.read(read);
+        failed = is_whole.as_ref().err().cloned();
+        // Where nothing says that it is S3, forms may have another shape.
+        is_whole.unwrap_or(call.is_none())
+    };
+    let (read, trailers) = room.beginning(body, MAX_FIELDS, is_enough).await?;
     // The program was told to go on by our reading.
     head.headers.remove(EXPECT);
-    if !classifier.is_mentioned(&fields) {
-        return Ok(());
-    }
-    let message =
-        "the form is signed with a placeholder, in a policy that was written ahead and cannot be signed again";
-    Err(Refusal::new(RefusalCode::NotSupported, message)
-        .help("upload with PutObject or a presigned URL, or have the form made where real credentials are"))
+    let fields = reader.and_then(|reader| reader.into_fields(&read));
+    let form = match (fields, failed) {
+        (Some(fields), _) => PostForm::read(head, fields),
+        (None, Some(error)) => Err(error),
+        (None, None) if read.len() >= MAX_FIELDS => Err(BadForm::TooLong(MAX_FIELDS)),
+        (None, None) => Err(BadForm::NoFile),
+    };
+    // A file may hold anything, but for one in front of the fields that sign.
+    let is_ours = match &form {
+        Ok(Some(form)) => classifier.is_mentioned(&read[..form.file()]),
+        Ok(None) | Err(_) => classifier.is_mentioned(&read),
+    };
+    let (form, rest) = match form {
+        Ok(Some(form)) if classifier.is_placeholder(form.access_key_id()) => {
+            body.has_carried(form.file());
+            let rest = read.slice(form.file()..);
+            (Some(form), rest)
+        }
+        Ok(_) if is_ours => return Err(malformed(BadForm::Missing("policy"))),
+        Err(error) if is_ours => return Err(malformed(error)),
+        Ok(_) | Err(_) => (None, read),
+    };
+    body.arriving().give_back(rest, trailers);
+    Ok(form)
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use cloud::aws::body::{Framing, ResignBody, Resigner};
 use cloud::aws::form::Form;
 use cloud::aws::key::SigningKeys;
+use cloud::aws::mismatch::CanonicalRequest;
 use cloud::aws::payload::Payload;
+use cloud::aws::post::{PostForm, Reposted};
 use cloud::aws::sign::{SignError, Signer, countersign};
 use cloud::aws::v2_call::{self, Place};
 use cloud::aws::verify::{Check, Verified, VerifyError};
@@ -35,6 +37,8 @@ enum ProvenBody {
     Streamed(Upload),
     /// Here, because it had to be hashed or read.
     Held(Bytes),
+    /// A form whose fields are read; the part with the file is still with the program.
+    Posted(Box<PostForm>, Upload),
 }
 
 /// When a body is held instead of streamed, and where.
@@ -54,6 +58,8 @@ pub(crate) enum Brought {
     Coming(Upload),
     /// Here: the signature was looked for in it.
     Here(Bytes),
+    /// A form that is signed, and the rest of it.
+    Posted(Box<PostForm>, Upload),
 }
 
 /// Finishes the verification of a request. A body is read only where it says what the call is, or where its hash is
@@ -62,6 +68,10 @@ pub(crate) async fn prove(head: &mut Parts, check: Check, body: Brought, how: Ho
     let body = match body {
         Brought::Coming(body) => body,
         Brought::Here(bytes) => return prove_held(check, bytes),
+        Brought::Posted(form, rest) => {
+            let verified = verified(check, &[])?;
+            return Ok(Proven { verified, body: ProvenBody::Posted(form, rest) });
+        }
     };
     match check {
         Check::Verified(verified) => {
@@ -90,11 +100,15 @@ async fn hold(head: &mut Parts, body: Upload, how: Hold<'_>) -> Result<Bytes, Re
 
 /// The same for a request whose body is here: none, where it stands in another's bearer.
 pub(crate) fn prove_held(check: Check, body: Bytes) -> Result<Proven, Refusal> {
+    Ok(Proven { verified: verified(check, &body)?, body: ProvenBody::Held(body) })
+}
+
+fn verified(check: Check, body: &[u8]) -> Result<Verified, Refusal> {
     let verified = match check {
         Check::Verified(verified) => Ok(verified),
-        Check::Pending(pending) => pending.finish(&Payload::of(&body)),
+        Check::Pending(pending) => pending.finish(&Payload::of(body)),
     };
-    Ok(Proven { verified: verified.map_err(|error| unverified(&error))?, body: ProvenBody::Held(body) })
+    verified.map_err(|error| unverified(&error))
 }
 
 /// Between the headers of chunks or events the parameters of a form cannot be read. No service takes forms so.
@@ -124,9 +138,11 @@ pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By
     let (region, service) = scope.ok_or_else(|| malformed(&NoScope))?;
     let framing = Framing::declared(&head.headers, &payload).map_err(|error| malformed(&error))?;
     let signer = Signer { form: verified.form(), credential, keys: by.keys, region, service };
-    if let Form::CallV2(place) = signer.form {
-        return sign_call(head, (body, place), &signer, by.now);
-    }
+    let body = match (signer.form, body) {
+        (Form::CallV2(place), body) => return sign_call(head, (body, place), &signer, by.now),
+        (_, ProvenBody::Posted(form, rest)) => return sign_form(head, (&form, rest), &signer, by.now),
+        (_, body) => body,
+    };
     let asked = signer.form.is_in_query().then(|| head.uri.query().unwrap_or_default().to_owned());
     let signed = countersign(head, &payload, &signer, by.now).map_err(|error| unsigned(&error))?;
     let (ours, canonical) = signed.into_parts();
@@ -135,7 +151,7 @@ pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By
         (Some(framing), Some(theirs)) => Some(Resigner::new(framing, theirs, ours)),
         (Some(_), None) => return Err(unverified(&VerifyError::Mismatch)),
     };
-    Ok(Signed { body, resigner, echo: Echo { canonical, asked } })
+    Ok(Signed { body: body.signed(resigner), echo: Echo { canonical, asked, policy: None } })
 }
 
 /// The same where the signature is one of the call's parameters, and nothing may stand beside them.
@@ -152,8 +168,21 @@ fn sign_call(
         (Place::Form | Place::Query, _) => return Err(unverified(&VerifyError::Mismatch)),
     };
     let (form, canonical) = v2_call::countersign(head, form, signer, now).map_err(|error| unsigned(&error))?;
-    let body = ProvenBody::Held(form.unwrap_or_default().into());
-    Ok(Signed { body, resigner: None, echo: Echo { canonical, asked: None } })
+    let body = RequestBody::Held(Some(form.unwrap_or_default().into()));
+    Ok(Signed { body, echo: Echo { canonical, asked: None, policy: None } })
+}
+
+/// The same where the signature is a field of a form with a file.
+fn sign_form(
+    head: &mut Parts,
+    (form, rest): (&PostForm, Upload),
+    signer: &Signer<'_>,
+    now: Timestamp,
+) -> Result<Signed, Refusal> {
+    let Reposted { beginning, secret } = form.countersign(head, signer, now).map_err(|error| unsigned(&error))?;
+    let body = RequestBody::Posted(Box::new(form.body(head, beginning, rest)));
+    let canonical = CanonicalRequest::unsaid();
+    Ok(Signed { body, echo: Echo { canonical, asked: None, policy: Some(secret) } })
 }
 
 /// What signs under a lease: its own credential, or the one that the program's placeholder stands for.
@@ -166,8 +195,7 @@ pub(crate) fn credential<'a>(lease: &'a Lease, derived: Option<&'a Derived>) -> 
 /// A call whose head is signed.
 #[derive(Debug)]
 pub(crate) struct Signed {
-    body: ProvenBody,
-    resigner: Option<Resigner>,
+    body: RequestBody,
     echo: Echo,
 }
 
@@ -176,7 +204,19 @@ impl Proven {
     pub(crate) const fn held(&self) -> Option<&Bytes> {
         match &self.body {
             ProvenBody::Held(bytes) => Some(bytes),
-            ProvenBody::Streamed(_) => None,
+            ProvenBody::Streamed(_) | ProvenBody::Posted(..) => None,
+        }
+    }
+}
+
+impl ProvenBody {
+    fn signed(self, resigner: Option<Resigner>) -> RequestBody {
+        match (self, resigner) {
+            (Self::Held(bytes), _) => RequestBody::Held(Some(bytes)),
+            (Self::Streamed(upload) | Self::Posted(_, upload), None) => upload.streamed(),
+            (Self::Streamed(upload) | Self::Posted(_, upload), Some(resigner)) => {
+                RequestBody::Resigned(Box::new(ResignBody::new(upload, resigner)))
+            }
         }
     }
 }
@@ -184,14 +224,7 @@ impl Proven {
 impl Signed {
     /// The body to send, and what an answer may repeat of the head.
     pub(crate) fn into_parts(self) -> (RequestBody, Echo) {
-        let body = match (self.body, self.resigner) {
-            (ProvenBody::Held(bytes), _) => RequestBody::Held(Some(bytes)),
-            (ProvenBody::Streamed(upload), None) => upload.streamed(),
-            (ProvenBody::Streamed(upload), Some(resigner)) => {
-                RequestBody::Resigned(Box::new(ResignBody::new(upload, resigner)))
-            }
-        };
-        (body, self.echo)
+        (self.body, self.echo)
     }
 }
 
@@ -209,6 +242,7 @@ fn unsigned(error: &SignError) -> Refusal {
         | SignError::Host(_)
         | SignError::Escape(_)
         | SignError::PayloadContradiction
+        | SignError::Policy(_)
         | SignError::Path(_)
         | SignError::Url(_) => RefusalCode::RequestMalformed,
         SignError::Credential(_) | SignError::Expired => RefusalCode::ExchangeRefused,

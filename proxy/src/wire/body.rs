@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cloud::aws::body::{ResignBody, ResignError};
+use cloud::aws::post::{PostBody, PostError};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 
 use crate::wire::arriving::{ArrivalError, Arriving};
 use crate::wire::expect::Gate;
@@ -32,6 +32,8 @@ pub(crate) enum RequestBody {
     Resigned(Box<ResignBody<Upload>>),
     /// Read to its end, because its hash had to be known.
     Held(Option<Bytes>),
+    /// A form whose first fields are ours.
+    Posted(Box<PostBody<Upload>>),
 }
 
 /// Why a body ended early.
@@ -43,6 +45,9 @@ pub(crate) enum BodyError {
     /// Its pieces are not signed as its head is.
     #[error("the program's body is not signed as its head is")]
     Resign(#[source] ResignError<ArrivalError>),
+    /// A form goes on behind its file.
+    #[error("the program's form cannot be passed on")]
+    Post(#[source] PostError<ArrivalError>),
 }
 
 impl Upload {
@@ -59,22 +64,19 @@ impl Upload {
         Self { gate: None, ..self }
     }
 
-    /// The beginning of it, which still comes: all of it, or `limit` bytes and a frame at most.
-    pub(crate) async fn beginning(&mut self, limit: usize) -> Result<Bytes, ArrivalError> {
+    /// Lets the program begin, and gives what it sends; what was read of it can be given back.
+    pub(crate) fn arriving(&mut self) -> &mut Arriving {
         if let Some(gate) = self.gate.take() {
             gate.open();
         }
-        let (mut data, mut trailers) = (BytesMut::new(), None);
-        while data.len() < limit && trailers.is_none() && !self.arriving.is_end_stream() {
-            let Some(frame) = self.arriving.frame().await.transpose()? else { break };
-            match frame.into_data() {
-                Ok(bytes) => data.extend_from_slice(&bytes),
-                Err(frame) => trailers = Some(frame),
-            }
+        &mut self.arriving
+    }
+
+    /// Counts what was read of it and is not given back.
+    pub(crate) fn has_carried(&self, bytes: usize) {
+        if let Some(carried) = &self.carried {
+            carried.fetch_add(bytes as u64, Ordering::Relaxed);
         }
-        let data = data.freeze();
-        self.arriving.give_back(data.clone(), trailers);
-        Ok(data)
     }
 
     /// As the program sends it.
@@ -89,7 +91,7 @@ impl RequestBody {
         match self {
             Self::Empty => Some(Self::Empty),
             Self::Held(bytes) => Some(Self::Held(bytes.clone())),
-            Self::Streamed(_) | Self::Resigned(_) => None,
+            Self::Streamed(_) | Self::Resigned(_) | Self::Posted(_) => None,
         }
     }
 }
@@ -134,6 +136,10 @@ impl Body for RequestBody {
                 ResignError::Piece(_) | ResignError::HttpTrailers => BodyError::Resign(error),
             }),
             Self::Held(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Posted(posted) => Pin::new(posted.as_mut()).poll_frame(cx).map_err(|error| match error {
+                PostError::Client(error) => BodyError::Program(error),
+                PostError::AfterFile => BodyError::Post(error),
+            }),
         }
     }
 
@@ -143,6 +149,7 @@ impl Body for RequestBody {
             Self::Held(Some(bytes)) => bytes.is_empty(),
             Self::Streamed(upload) => upload.is_end_stream(),
             Self::Resigned(resigned) => resigned.is_end_stream(),
+            Self::Posted(posted) => posted.is_end_stream(),
         }
     }
 
@@ -152,6 +159,7 @@ impl Body for RequestBody {
             Self::Held(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Self::Streamed(upload) => upload.size_hint(),
             Self::Resigned(resigned) => resigned.size_hint(),
+            Self::Posted(posted) => posted.size_hint(),
         }
     }
 }

@@ -13,12 +13,14 @@ use access::{Refusal, RefusalCode};
 use bytes::{Bytes, BytesMut};
 use http::header::{EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
+use crate::wire::arriving::ArrivalError;
 use crate::wire::body::Upload;
 
 /// How many bodies of the largest size fit at once: with the default limit of 16 MiB, 256 MiB.
@@ -121,10 +123,7 @@ impl Share<'_> {
         let mut held = Placed { data: BytesMut::with_capacity(length.min(step)), place: self.place(0)? };
         let (mut enough, mut until) = (step, Instant::now() + within);
         loop {
-            let late =
-                |_| Refusal::new(RefusalCode::RequestMalformed, "the request's body comes too slowly to be held");
-            let Some(frame) = tokio::time::timeout_at(until, body.frame()).await.map_err(late)? else { break };
-            let broken = |_| Refusal::new(RefusalCode::RequestMalformed, "the request's body ended early");
+            let Some(frame) = tokio::time::timeout_at(until, body.frame()).await.map_err(slow)? else { break };
             let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
             if held.data.len() + data.len() > limit {
                 return Err(self.too_large());
@@ -140,6 +139,30 @@ impl Share<'_> {
             }
         }
         Ok(Bytes::from_owner(held))
+    }
+
+    /// The beginning of a body, until `is_enough` of it has come: all of it, or `limit` bytes and a frame at most. Trailers that
+    /// came behind it come back, too.
+    pub(crate) async fn beginning(
+        &self,
+        body: &mut Upload,
+        limit: usize,
+        mut is_enough: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(Bytes, Option<Frame<Bytes>>), Refusal> {
+        let arriving = body.arriving();
+        let until = Instant::now() + PACE.1;
+        let (mut held, mut trailers) = (Placed { data: BytesMut::new(), place: self.place(0)? }, None);
+        while held.data.len() < limit && trailers.is_none() && !arriving.is_end_stream() && !is_enough(&held.data) {
+            let Some(frame) = tokio::time::timeout_at(until, arriving.frame()).await.map_err(slow)? else { break };
+            match frame.map_err(broken)?.into_data() {
+                Ok(data) => {
+                    held.place.permit.merge(self.take(data.len())?);
+                    held.data.extend_from_slice(&data);
+                }
+                Err(frame) => trailers = Some(frame),
+            }
+        }
+        Ok((Bytes::from_owner(held), trailers))
     }
 
     fn place(&self, bytes: usize) -> Result<Place, Refusal> {
@@ -172,6 +195,14 @@ impl Share<'_> {
         )
         .help("let the client send the payload's hash, or raise `proxy.limits.held_body`")
     }
+}
+
+fn slow(_: Elapsed) -> Refusal {
+    Refusal::new(RefusalCode::RequestMalformed, "the request's body comes too slowly to be held")
+}
+
+fn broken(_: ArrivalError) -> Refusal {
+    Refusal::new(RefusalCode::RequestMalformed, "the request's body ended early")
 }
 
 #[cfg(test)]

@@ -1,43 +1,10 @@
 //! The values of a JSON answer (RFC 8259): texts and numbers.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use access::Secret;
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::super::object::{Object, Text};
 use super::{MAX_DEPTH, MAX_VALUES, Unreadable, Value};
-
-/// An object with its members as they are written, also those that are written twice.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-/// A name or a text, borrowed where nothing in it is escaped.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some((Text(name), value)) = map.next_entry()? {
-                    members.push((name, value));
-                }
-                Ok(Object(members))
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
 
 /// A walk through a document.
 struct Walk<'a> {

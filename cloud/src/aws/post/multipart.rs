@@ -1,0 +1,501 @@
+//! The beginning of a form with a file (RFC 7578, RFC 2046 §5.1): its fields, up to the bytes of the file.
+//!
+//! S3 reads the fields and acts on them, so there must be one way to read them: what two readers could read in two ways is
+//! refused.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use memchr::memmem;
+
+/// RFC 2046 §5.1.1.
+const MAX_BOUNDARY: usize = 70;
+
+/// Fields before the file. S3 takes 20 KB of them, in which no more than this have room.
+const MAX_FIELDS: usize = 256;
+
+/// The field that S3 ends its reading with.
+const FILE: &str = "file";
+
+/// Why a form cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadForm {
+    /// The head of the request.
+    #[error("the form's Content-Type does not name one boundary of 1 to {MAX_BOUNDARY} characters")]
+    Boundary,
+    /// Something else stands where a boundary has to be.
+    #[error("the form does not begin with its boundary, or a part of it does not")]
+    Delimiter,
+    /// The lines before a value.
+    #[error(
+        "a part of the form has no Content-Disposition that begins with `form-data; name=\"…\"`, or lines that cannot be read"
+    )]
+    Part,
+    /// A part of parts, or one that has to be decoded.
+    #[error("a part of the form is encoded, or holds parts itself; S3 takes values as they are")]
+    Nested,
+    /// Letters that are others in another character set.
+    #[error("the form's field `{0}` is not in UTF-8")]
+    Text(String),
+    /// Readers differ on which of two counts.
+    #[error("the form has the field `{0}` more than once")]
+    Repeated(String),
+    /// More than any form has.
+    #[error("the form has more than {MAX_FIELDS} fields, or more than {0} bytes of them, before its file")]
+    TooLong(usize),
+    /// It ends, and nothing was to be uploaded.
+    #[error("the form has no field `file`, which has to be its last")]
+    NoFile,
+    /// A field that a signed form needs.
+    #[error("the form is signed, and has no field `{0}` before its file")]
+    Missing(&'static str),
+    /// A field with a value that S3 would not take.
+    #[error("the form's field `{0}` cannot be read")]
+    Field(&'static str),
+    /// Signed with version 4 and version 2.
+    #[error("the form is signed twice; send the fields of one version")]
+    Twice,
+    /// A hash in the head covers a body that is written anew.
+    #[error("the head of a signed form declares a hash of its body or has a query; S3 takes neither")]
+    Head,
+    /// What S3 does not do with forms.
+    #[error("the form names an object to be copied; S3 takes no copies in forms")]
+    Copies,
+    /// The bucket that the form names is not the one that it is sent to.
+    #[error("the form is for another bucket than the one that it is sent to")]
+    Bucket,
+}
+
+/// What stands between the parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boundary {
+    /// With the line break that belongs to it: `\r\n--…`.
+    delimiter: Bytes,
+}
+
+impl Boundary {
+    /// Reads the head of a request; `None` where its body is no form of parts.
+    ///
+    /// # Errors
+    /// [`BadForm::Boundary`]: it is one, and how to read it is not clear.
+    pub fn declared(headers: &HeaderMap) -> Result<Option<Self>, BadForm> {
+        let is_form = |value: &http::HeaderValue| {
+            let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+            kind.trim_ascii().eq_ignore_ascii_case(b"multipart/form-data")
+        };
+        if !headers.get_all(CONTENT_TYPE).iter().any(is_form) {
+            return Ok(None);
+        }
+        let mut values = headers.get_all(CONTENT_TYPE).iter();
+        let (Some(only), None) = (values.next(), values.next()) else { return Err(BadForm::Boundary) };
+        let text = only.to_str().map_err(|_| BadForm::Boundary)?;
+        let (_, parameters) = parameters(text).ok_or(BadForm::Boundary)?;
+        let mut named = parameters.iter().filter(|(name, _)| name == "boundary");
+        let (Some((_, boundary)), None) = (named.next(), named.next()) else { return Err(BadForm::Boundary) };
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
+        let fits = (1..=MAX_BOUNDARY).contains(&boundary.len()) && !boundary.ends_with(' ');
+        if !fits || !boundary.bytes().all(allowed) {
+            return Err(BadForm::Boundary);
+        }
+        Ok(Some(Self { delimiter: format!("\r\n--{boundary}").into() }))
+    }
+
+    /// With the line break that belongs to it.
+    pub(super) const fn delimiter(&self) -> &Bytes {
+        &self.delimiter
+    }
+
+    /// At the beginning of a part.
+    fn dashed(&self) -> &[u8] {
+        &self.delimiter[2..]
+    }
+}
+
+/// A field before the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Field {
+    /// Lower case: S3 makes no difference.
+    name: String,
+    value: Range<usize>,
+    /// All of it, from its boundary to the next one.
+    part: Range<usize>,
+}
+
+/// Reads a form as it arrives.
+#[derive(Debug)]
+pub struct Reader {
+    boundary: Boundary,
+    fields: Vec<Field>,
+    /// Where the part begins that is being read.
+    at: usize,
+    /// Up to where its end was looked for.
+    searched: usize,
+    /// Where the file begins, once that is known.
+    content: Option<usize>,
+}
+
+impl Reader {
+    /// Nothing is read yet.
+    pub const fn new(boundary: Boundary) -> Self {
+        Self { boundary, fields: Vec::new(), at: 0, searched: 0, content: None }
+    }
+
+    /// Goes on in `body`, which is what of it has arrived; whether the file has begun.
+    ///
+    /// # Errors
+    /// [`BadForm`]: no more of it need be read.
+    pub fn read(&mut self, body: &[u8]) -> Result<bool, BadForm> {
+        while let Some((headers, value)) = self.part_head(body)? {
+            let part = PartHead::read(headers)?;
+            if part.name == FILE {
+                self.content = Some(value);
+                return Ok(true);
+            }
+            let from = self.searched.max(value);
+            let Some(found) = memmem::find(&body[from..], &self.boundary.delimiter) else {
+                // A delimiter may have begun to come.
+                self.searched = (body.len() + 1).saturating_sub(self.boundary.delimiter.len()).max(value);
+                return Ok(false);
+            };
+            let end = from + found;
+            self.take(part, body, (value, end))?;
+            (self.at, self.searched) = (end + 2, 0);
+        }
+        Ok(false)
+    }
+
+    /// The fields, if the file has begun in `body`, which is what was read.
+    pub fn into_fields(self, body: &Bytes) -> Option<Fields> {
+        let Self { boundary, fields, at: file, content, .. } = self;
+        Some(Fields { body: body.slice(..content?), boundary, fields, file })
+    }
+
+    /// The lines at the beginning of the part, and where its value begins.
+    fn part_head<'b>(&self, body: &'b [u8]) -> Result<Option<(&'b [u8], usize)>, BadForm> {
+        let (dashed, here) = (self.boundary.dashed(), &body[self.at..]);
+        let length = dashed.len();
+        if !dashed.starts_with(&here[..here.len().min(length)]) {
+            return Err(BadForm::Delimiter);
+        }
+        match here.get(length..length + 2) {
+            None => return Ok(None),
+            Some(b"\r\n") => {}
+            Some(b"--") => return Err(BadForm::NoFile),
+            Some(_) => return Err(BadForm::Delimiter),
+        }
+        let Some(blank) = memmem::find(&here[length..], b"\r\n\r\n") else { return Ok(None) };
+        // Without a line there is no line break of its own before the blank one.
+        let lines = here.get(length + 2..length + blank).unwrap_or_default();
+        Ok(Some((lines, self.at + length + blank + 4)))
+    }
+
+    fn take(&mut self, part: PartHead, body: &[u8], (value, end): (usize, usize)) -> Result<(), BadForm> {
+        let PartHead { name, is_utf8 } = part;
+        let text = &body[value..end];
+        if !(text.is_ascii() || (is_utf8 && std::str::from_utf8(text).is_ok())) {
+            return Err(BadForm::Text(name));
+        }
+        if self.fields.iter().any(|field| field.name == name) {
+            return Err(BadForm::Repeated(name));
+        }
+        if self.fields.len() == MAX_FIELDS {
+            return Err(BadForm::TooLong(body.len()));
+        }
+        self.fields.push(Field { name, value: value..end, part: self.at..end + 2 });
+        Ok(())
+    }
+}
+
+/// The fields of a form, and where its file begins.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fields {
+    /// Up to the first byte of the file.
+    body: Bytes,
+    boundary: Boundary,
+    fields: Vec<Field>,
+    /// Where the boundary before the file stands.
+    file: usize,
+}
+
+impl Fields {
+    /// Where the part with the file begins.
+    pub const fn file(&self) -> usize {
+        self.file
+    }
+
+    /// How many bytes of the part stand before the file itself.
+    pub(super) fn before_content(&self) -> usize {
+        self.body.len() - self.file
+    }
+
+    /// What stands between the parts.
+    pub(super) const fn boundary(&self) -> &Boundary {
+        &self.boundary
+    }
+
+    /// A field by its name in lower case.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        let field = self.fields.iter().find(|field| field.name == name)?;
+        Some(self.text(field))
+    }
+
+    /// All fields, names in lower case.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|field| (field.name.as_str(), self.text(field)))
+    }
+
+    fn text(&self, field: &Field) -> &str {
+        std::str::from_utf8(&self.body[field.value.clone()]).expect("a field is taken in UTF-8 only")
+    }
+
+    /// The form's beginning, up to the part with the file, without some fields and with others behind the rest.
+    pub(super) fn rewritten(&self, without: &[&str], with: &[(&str, &str)]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.body.len() + 4096);
+        for field in self.fields.iter().filter(|field| !without.contains(&field.name.as_str())) {
+            out.extend_from_slice(&self.body[field.part.clone()]);
+        }
+        for (name, value) in with {
+            out.extend_from_slice(self.boundary.dashed());
+            let part = format!("\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            out.extend_from_slice(part.as_bytes());
+        }
+        out
+    }
+}
+
+impl std::fmt::Debug for Fields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.fields.iter().map(|field| &field.name)).finish()
+    }
+}
+
+/// What the lines before a value say of it.
+struct PartHead {
+    name: String,
+    is_utf8: bool,
+}
+
+impl PartHead {
+    fn read(lines: &[u8]) -> Result<Self, BadForm> {
+        let (mut name, mut kind) = (None, None);
+        let lines = std::str::from_utf8(lines).map_err(|_| BadForm::Part)?;
+        for line in lines.split("\r\n") {
+            // A folded line begins with a blank, which no name does.
+            let (header, value) = line.split_once(':').ok_or(BadForm::Part)?;
+            let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            if header.is_empty() || !header.bytes().all(is_name) || value.chars().any(|c| c.is_control() && c != '\t') {
+                return Err(BadForm::Part);
+            }
+            match header.to_ascii_lowercase().as_str() {
+                "content-disposition" => {
+                    if name.replace(field_name(value)?).is_some() {
+                        return Err(BadForm::Part);
+                    }
+                }
+                "content-type" => {
+                    if kind.replace(value.trim().to_ascii_lowercase()).is_some() {
+                        return Err(BadForm::Part);
+                    }
+                }
+                "content-transfer-encoding" => {
+                    if !["7bit", "8bit", "binary"].iter().any(|plain| value.trim().eq_ignore_ascii_case(plain)) {
+                        return Err(BadForm::Nested);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let kind = kind.unwrap_or_default();
+        if kind.starts_with("multipart/") {
+            return Err(BadForm::Nested);
+        }
+        let is_utf8 = !kind.contains("charset") || kind.contains("utf-8") || kind.contains("utf8");
+        Ok(Self { name: name.ok_or(BadForm::Part)?, is_utf8 })
+    }
+}
+
+/// `form-data; name="key"; filename="…"` → `key`. The name comes first, so that nothing in a file's name can pass for it.
+fn field_name(disposition: &str) -> Result<String, BadForm> {
+    let (kind, parameters) = parameters(disposition).ok_or(BadForm::Part)?;
+    let mut named = parameters.iter().filter(|(name, _)| name.starts_with("name"));
+    let is_first = parameters.first().is_some_and(|(name, _)| name == "name");
+    let (Some((_, name)), None, true) = (named.next(), named.next(), is_first) else { return Err(BadForm::Part) };
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b'%');
+    if !kind.eq_ignore_ascii_case("form-data") || name.is_empty() || !name.bytes().all(plain) {
+        return Err(BadForm::Part);
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+/// `kind; name=value; name="value"` → names in lower case, values as they stand between their quotes.
+fn parameters(text: &str) -> Option<(&str, Vec<(String, &str)>)> {
+    let (kind, mut rest) = text.split_once(';').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
+    let mut found = Vec::new();
+    while let Some(text) = rest {
+        let (name, value) = text.trim_start().split_once('=')?;
+        let is_token = |text: &str| {
+            let plain = |b: u8| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b);
+            !text.is_empty() && text.bytes().all(plain)
+        };
+        if !is_token(name) {
+            return None;
+        }
+        let (value, after) = match value.strip_prefix('"') {
+            Some(quoted) => {
+                quoted.split_at_checked(end_of_quoted(quoted)?).map(|(value, after)| (value, &after[1..]))?
+            }
+            None => {
+                let (value, after) = value.split_at(value.find(';').unwrap_or(value.len()));
+                (value.trim_end(), after)
+            }
+        };
+        found.push((name.to_ascii_lowercase(), value));
+        let after = after.trim_start();
+        rest = if after.is_empty() { None } else { Some(after.strip_prefix(';')?) };
+    }
+    Some((kind.trim(), found))
+}
+
+/// Where the quotes end, past those that are escaped.
+fn end_of_quoted(text: &str) -> Option<usize> {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => return Some(at),
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn boundary(content_type: &str) -> Result<Option<Boundary>, BadForm> {
+        Boundary::declared(&HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]))
+    }
+
+    fn reader() -> Reader {
+        Reader::new(boundary("multipart/form-data; boundary=b").unwrap().unwrap())
+    }
+
+    fn read(body: &str) -> Result<Option<Fields>, BadForm> {
+        let mut reader = reader();
+        reader.read(body.as_bytes())?;
+        Ok(reader.into_fields(&Bytes::copy_from_slice(body.as_bytes())))
+    }
+
+    fn part(name: &str, value: &str) -> String {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    }
+
+    fn fields(body: &str) -> Fields {
+        read(body).unwrap().unwrap()
+    }
+
+    #[test]
+    fn boundary_is_taken_in_every_spelling_and_never_guessed() {
+        for text in ["multipart/form-data; boundary=b", "Multipart/Form-Data;charset=utf-8; BOUNDARY=\"b\""] {
+            assert_eq!(&boundary(text).unwrap().unwrap().delimiter()[..], b"\r\n--b", "{text}");
+        }
+        assert_eq!(boundary("application/json"), Ok(None));
+        assert_eq!(boundary("multipart/form-data-not; boundary=b"), Ok(None));
+        let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
+        for text in [
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+            "multipart/form-data; boundary=\"b",
+            "multipart/form-data; boundary=\"b \"",
+            "multipart/form-data; boundary=b; boundary=c",
+            "multipart/form-data; boundary=b\\c",
+            "multipart/form-data; boundary=\"b\"c",
+            &long,
+        ] {
+            assert_eq!(boundary(text), Err(BadForm::Boundary), "{text}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, "multipart/form-data; boundary=b".parse().unwrap());
+        headers.append(CONTENT_TYPE, "text/plain".parse().unwrap());
+        assert_eq!(Boundary::declared(&headers), Err(BadForm::Boundary));
+    }
+
+    #[test]
+    fn fields_are_read_up_to_the_file_and_stay_as_they_are() {
+        let file = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\\\"; name=\\\"key.txt\"\r\nContent-Type: text/plain\r\n\r\n";
+        let text = format!("{}{}{file}content\r\n--b--\r\n", part("Key", "a/é"), part("empty", ""));
+        let read = fields(&text);
+        assert_eq!(read.all().collect::<Vec<_>>(), [("key", "a/é"), ("empty", "")]);
+        assert_eq!((&text[read.file()..], read.before_content()), (&text[text.find(file).unwrap()..], file.len()));
+        let rewritten = String::from_utf8(read.rewritten(&["empty"], &[("policy", "x")])).unwrap();
+        assert_eq!(rewritten, part("Key", "a/é") + &part("policy", "x"));
+        let other = "--b\r\nContent-Disposition:form-data;name=key\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\né\r\n";
+        assert_eq!(fields(&format!("{other}{file}")).value("key"), Some("é"));
+    }
+
+    #[test]
+    fn what_two_readers_could_see_differently_is_refused() {
+        let file = part("file", "x");
+        let lines = |lines: &str| format!("--b\r\n{lines}\r\n\r\nx\r\n{file}");
+        for (text, why) in [
+            (format!("preamble\r\n{file}"), BadForm::Delimiter),
+            (format!("\r\n{file}"), BadForm::Delimiter),
+            (format!("--bb\r\n{file}"), BadForm::Delimiter),
+            (part("key", "x") + "--b --", BadForm::Delimiter),
+            (part("key", "x") + "--b--\r\n", BadForm::NoFile),
+            (part("key", "x") + &part("KEY", "y") + &file, BadForm::Repeated("key".into())),
+            (lines("Content-Type: text/plain"), BadForm::Part),
+            (lines("Content-Disposition: attachment; name=\"key\""), BadForm::Part),
+            (lines("Content-Disposition: form-data; name=\"key\"; name=\"acl\""), BadForm::Part),
+            (lines("Content-Disposition: form-data; name=\"key\"; name*=utf-8''acl"), BadForm::Part),
+            (lines("Content-Disposition: form-data; filename=\"x\"; name=\"key\""), BadForm::Part),
+            (lines("Content-Disposition: form-data; name=\"k\\\"ey\""), BadForm::Part),
+            (lines("Content-Disposition: form-data; name=\"k%65y\""), BadForm::Part),
+            (lines("Content-Disposition: form-data; name=\"key\"\r\n ; filename=x"), BadForm::Part),
+            (lines("Content-Disposition: form-data;\r\n\tname=\"key\""), BadForm::Part),
+            (lines("Content-Disposition: form-data; name=\"key\"\nX: y"), BadForm::Part),
+            (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Disposition: form-data; name=\"acl\""), BadForm::Part),
+            (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Type: multipart/mixed; boundary=c"), BadForm::Nested),
+            (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Transfer-Encoding: base64"), BadForm::Nested),
+            ("--b\r\n\r\nx\r\n".to_owned() + &file, BadForm::Part),
+            (
+                "--b\r\nContent-Disposition: form-data; name=\"key\"\r\nContent-Type: text/plain; charset=latin1\r\n\r\né\r\n".to_owned() + &file,
+                BadForm::Text("key".into()),
+            ),
+        ] {
+            assert_eq!(read(&text).unwrap_err(), why, "{text}");
+        }
+        let many: String = (0..=MAX_FIELDS).map(|n| part(&format!("f{n}"), "")).collect();
+        assert!(matches!(read(&(many + &file)), Err(BadForm::TooLong(_))));
+    }
+
+    #[test]
+    fn unfinished_forms_are_waited_for() {
+        let whole = part("key", "a\r\n--not") + &part("file", "x");
+        let begun = whole.find("x\r\n").unwrap();
+        for end in 0..begun {
+            assert_eq!(read(&whole[..end]), Ok(None), "{}", &whole[..end]);
+        }
+        assert_eq!(fields(&whole[..begun]).value("key"), Some("a\r\n--not"));
+    }
+
+    proptest! {
+        /// However a form is cut on its way, it is read as if it had come at once.
+        #[test]
+        fn pieces_are_read_as_the_whole(cuts in proptest::collection::vec(0usize..400, 0..6), value in "[\r\n\\-b x]{0,40}") {
+            let whole = part("key", &value) + &part("policy", "p") + &part("file", "x");
+            let mut reader = reader();
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(whole.len())).chain([whole.len()]).collect();
+            cuts.sort_unstable();
+            let outcomes = cuts.into_iter().map(|cut| reader.read(&whole.as_bytes()[..cut]));
+            let outcome = outcomes.into_iter().find(|outcome| *outcome != Ok(false)).unwrap_or(Ok(false));
+            let in_pieces = outcome.map(|_| reader.into_fields(&Bytes::copy_from_slice(whole.as_bytes())));
+            prop_assert_eq!(read(&whole), in_pieces);
+        }
+    }
+}
