@@ -21,7 +21,7 @@ from aws.refusal import Refused
 from aws.request import Request
 from aws.sessions import Session
 from aws.sigv4 import Claim, Verifier, check_claim, claim_of
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV2Auth, SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4PostAuth, S3SigV4QueryAuth, SigV2Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cluster_issuer import Keys
@@ -277,6 +277,38 @@ class Signatures(OnStage):
         self.refused("AccessDenied", ask(good, **{"x-amz-acl": "private"}))
         time.sleep(2)
         self.refused("Request has expired", ask(short))
+
+    def posted(self, credentials: Credentials, conditions: list, ends: str = "2099-01-01T00:00:00Z") -> dict:
+        request = AWSRequest("POST", f"https://{S3}/controls")
+        policy = {"expiration": ends, "conditions": [{"bucket": "controls"}, ["starts-with", "$key", "posted"], *conditions]}
+        request.context = {"s3-presign-post-fields": {"key": "posted"}, "s3-presign-post-policy": policy}
+        S3SigV4PostAuth(credentials, "s3", "us-east-1").add_auth(request)
+        return request.context["s3-presign-post-fields"]
+
+    def post(self, fields: dict, behind: str = "") -> tuple[int, bytes]:
+        part = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'.format
+        body = "".join(part(name, value) for name, value in (fields | {"file": "hello"}).items()) + behind + "--b--\r\n"
+        headers = {"Host": S3, "Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(len(body))}
+        return self.stage.send("POST", "/controls", headers, body.encode())
+
+    def test_forms_are_taken_as_their_policies_say(self):
+        good = self.posted(self.credentials, [["content-length-range", 1, 10]])
+        self.assertEqual(self.post(good)[0], 200)
+        self.assertEqual(self.get("posted"), (200, b"hello"))
+        strangers = self.posted(Credentials(PLACEHOLDER.access_key, PLACEHOLDER.secret_key, "token"), [])
+        for code, fields in (
+            ("Policy Condition failed", good | {"key": "other"}),
+            ("Policy Condition failed", self.posted(self.credentials, [["content-length-range", 10, 20]])),
+            ("Policy Condition failed", good | {"x-amz-date": good["x-amz-date"][:-2] + "xZ"}),
+            ("Extra input fields: acl", good | {"acl": "private"}),
+            ("Policy expired", self.posted(self.credentials, [], "2020-01-01T00:00:00Z")),
+            ("SignatureDoesNotMatch", good | {"policy": self.posted(self.credentials, [])["policy"]}),
+            ("InvalidToken", good | {"x-amz-security-token": "x"}),
+            ("InvalidAccessKeyId", strangers),
+        ):
+            with self.subTest(code):
+                self.refused(code, self.post(fields))
+        self.refused("not the last field", self.post(good, '--b\r\nContent-Disposition: form-data; name="acl"\r\n\r\nx\r\n'))
 
     def test_simpledb_takes_good_signatures_of_version_2_only(self):
         host = "sdb.amazonaws.com"

@@ -1,3 +1,5 @@
+//! Forms are verified and signed anew: AWS's own example, and what must be refused.
+
 use access::{AwsCredential, Call, Deed};
 use http::Request;
 use http_body_util::{BodyExt, Full};

@@ -16,6 +16,7 @@ from . import simpledb
 from .account import Account
 from .book import Book, Entry
 from .payload import Hashed, Unsigned, payload_of
+from .posted import Posted
 from .presigned import Presigned
 from .refusal import Answer, Reason, Refused, answer_to
 from .relay import Relay, pieces_of, readable_by_moto
@@ -171,6 +172,8 @@ class Exchange:
             return self._simpledb()
         if request.one("authorization") is not None:
             return self._signed()
+        if request.method == "POST" and (request.one("content-type") or "").startswith("multipart/form-data"):
+            return self._posted()
         return self._presigned() if "X-Amz-Signature=" in request.query else self._unsigned()
 
     def _show_book(self):
@@ -232,6 +235,15 @@ class Exchange:
         session = presigned.check(self._cloud.sessions.of(claim.access_key_id), datetime.now(timezone.utc))
         entry.caller = session.arn
         self._relay(presigned.in_header(session), self._connection.body(), Unsigned())
+
+    def _posted(self):
+        posted, entry = Posted(self._request, self._held_body(MAX_HELD_BODY_BYTES)), self._entry
+        claim = posted.claim
+        entry.access_key_id, entry.service, entry.region = claim.access_key_id, claim.service, claim.region
+        entry.payload = "posted"
+        session = posted.check(self._cloud.sessions.of(claim.access_key_id), datetime.now(timezone.utc))
+        entry.caller = session.arn
+        self._relay(posted.in_header(session), iter([posted.content]), Unsigned())
 
     def _simpledb(self):
         body = self._held_body(MAX_FORM_BYTES)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What boto3 signs elsewhere than in a header of version 4: URLs, forms, version 2; and a bucket in another region."""
 
+import base64
 import sys
 import urllib.error
 import urllib.request
@@ -51,12 +52,42 @@ def urls(bucket: str, config: Config | None, mark: str):
 
 
 def form(bucket: str):
-    """A form with a signed policy is refused with a reason."""
-    post = boto3.client("s3").generate_presigned_post(bucket, "uploaded")
-    lines = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in post["fields"].items()]
-    body = "".join([*lines, '--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello\r\n--b--\r\n']).encode()
-    _, text = refusal("POST", post["url"], body=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
-    expect("a form with a policy is refused, and told what to do", "[countersign: not-supported]" in text and "PutObject" in text)
+    """Forms with a signed policy, of both versions."""
+    for config, mark in ((None, "AWSAccessKeyId"), (Config(signature_version="s3v4"), "x-amz-signature")):
+        s3, key = boto3.client("s3", config=config), "posted/a b+c/é"
+        fields, conditions = {"x-amz-meta-a": "1"}, [{"x-amz-meta-a": "1"}, ["content-length-range", 1, 2_000_000]]
+        post = s3.generate_presigned_post(bucket, key, Fields=fields, Conditions=conditions, ExpiresIn=60)
+        expect(f"a form with {mark}", mark in post["fields"])
+        body = b"posted " * 100_000
+        fetch("POST", post["url"], *multipart(post["fields"], body))
+        got = s3.get_object(Bucket=bucket, Key=key)
+        expect("put with a form", got["Body"].read() == body and got["Metadata"] == {"a": "1"})
+        s3.delete_object(Bucket=bucket, Key=key)
+        status, text = refusal("POST", post["url"], **named(multipart(post["fields"] | {"key": "another"}, body)))
+        expect("another key is refused by AWS", status == 403 and "Policy Condition failed" in text)
+        other = base64.b64encode(base64.b64decode(post["fields"]["policy"]).replace(b"posted", b"others")).decode()
+        status, text = refusal("POST", post["url"], **named(multipart(post["fields"] | {"policy": other}, body)))
+        expect("another policy is refused", status == 403 and "[countersign: placeholder-invalid]" in text)
+        status, text = refusal("POST", post["url"], **named(multipart(post["fields"], body, {"key": "another"})))
+        expect("a field behind the file is refused", status == 400 and "behind the form's file" in text)
+
+
+def multipart(fields: dict, content: bytes, behind: dict | None = None) -> tuple[bytes, dict]:
+    """A form as a browser sends it, and the header that says so."""
+
+    def part(name: str, value: str) -> str:
+        return f'--b0undary\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+
+    before = "".join(part(name, value) for name, value in fields.items())
+    file = '--b0undary\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\n'
+    after = "".join(part(name, value) for name, value in (behind or {}).items())
+    body = (before + file).encode() + content + f"\r\n{after}--b0undary--\r\n".encode()
+    return body, {"Content-Type": "multipart/form-data; boundary=b0undary"}
+
+
+def named(form: tuple[bytes, dict]) -> dict:
+    """The same as arguments with names."""
+    return {"body": form[0], "headers": form[1]}
 
 
 def moved():

@@ -13,6 +13,7 @@ mod echoes;
 mod elsewhere;
 mod faults;
 mod grants;
+mod posts;
 mod presigned;
 mod records;
 mod refusals;

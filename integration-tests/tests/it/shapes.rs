@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::stage::cloud::{CLUSTER, PUBLIC};
 use crate::stage::payload::Form;
+use crate::stage::posting::{By, Post};
 use crate::stage::presigning::{Token, eks_bearer, git_password};
 use crate::stage::program::{Ask, Keys, Signed};
 use crate::stage::temporary::{STS, Temporary};
@@ -115,10 +116,7 @@ fn elsewhere(world: &World) -> Vec<(&'static str, &'static str, Signed)> {
         ask.header("Content-Type", "application/x-www-form-urlencoded").called_v2(keys, (now, None))
     };
     let git = git_password(keys, now, (GIT, "/v1/repos/books"));
-    let form = format!(
-        "--b\r\nContent-Disposition: form-data; name=\"x-amz-credential\"\r\n\r\n{}/20260705/us-east-1/s3/aws4_request\r\n--b--\r\n",
-        keys.id
-    );
+    let form = |by| Post::to(BUCKET, "acme-receipts", "x").signed(keys, now, by).sent();
     vec![
         ("presigned `GET`", "S3", url(Ask::s3("GET", BUCKET, "/x"))),
         ("presigned `PUT` with a body", "S3", url(Ask::s3("PUT", BUCKET, "/x").body(vec![b'x'; 100_000]))),
@@ -158,11 +156,8 @@ fn elsewhere(world: &World) -> Vec<(&'static str, &'static str, Signed)> {
             "SimpleDB",
             call("sdb", "sdb.amazonaws.com", "Action=ListDomains&Version=2009-04-15"),
         ),
-        (
-            "form with a signed policy",
-            "S3 `POST` uploads",
-            raw(("POST", BUCKET, "/"), &[("Content-Type", "multipart/form-data; boundary=b")], &form),
-        ),
+        ("form with a signed policy", "S3 `POST` uploads", form(By::V4)),
+        ("the same, of version 2", "S3 `POST` uploads: boto3 in us-east-1", form(By::V2)),
         (
             "bearer `k8s-aws-v1.` to a cluster in `eks_clusters`",
             "`aws eks get-token`",

@@ -14,6 +14,7 @@ pub(crate) mod wire;
 pub(crate) mod events;
 pub(crate) mod jwt;
 pub(crate) mod payload;
+pub(crate) mod posting;
 pub(crate) mod presigning;
 pub(crate) mod sigv4;
 pub(crate) mod sigv4a;

@@ -23,7 +23,6 @@ pub(crate) async fn open_signed(
     (head, body): (&mut Parts, &mut Upload),
     call: Option<&Call>,
 ) -> Result<Option<PostForm>, Refusal> {
-    let malformed = |error: BadForm| Refusal::new(RefusalCode::RequestMalformed, error.to_string());
     if head.method != Method::POST || call.is_some_and(|call| call.service != "s3") {
         return Ok(None);
     }
@@ -45,10 +44,10 @@ pub(crate) async fn open_signed(
     head.headers.remove(EXPECT);
     let fields = reader.and_then(|reader| reader.into_fields(&read));
     let form = match (fields, failed) {
-        (Some(fields), _) => PostForm::read(head, fields),
-        (None, Some(error)) => Err(error),
-        (None, None) if read.len() >= MAX_FIELDS => Err(BadForm::TooLong(MAX_FIELDS)),
-        (None, None) => Err(BadForm::NoFile),
+        (Some(fields), _) if fields.file() <= MAX_FIELDS => PostForm::read(head, fields),
+        (_, Some(error)) => Err(error),
+        (_, None) if read.len() >= MAX_FIELDS => Err(BadForm::TooLong(MAX_FIELDS)),
+        (_, None) => Err(BadForm::NoFile),
     };
     // A file may hold anything, but for one in front of the fields that sign.
     let is_ours = match &form {
@@ -61,10 +60,30 @@ pub(crate) async fn open_signed(
             let rest = read.slice(form.file()..);
             (Some(form), rest)
         }
-        Ok(_) if is_ours => return Err(malformed(BadForm::Missing("policy"))),
-        Err(error) if is_ours => return Err(malformed(error)),
+        Ok(_) if is_ours => return Err(refusal(&BadForm::Missing("policy"))),
+        Err(error) if is_ours => return Err(refusal(&error)),
         Ok(_) | Err(_) => (None, read),
     };
     body.arriving().give_back(rest, trailers);
     Ok(form)
+}
+
+fn refusal(error: &BadForm) -> Refusal {
+    let code = match error {
+        BadForm::TooLong(_) => RefusalCode::RequestTooLarge,
+        BadForm::Boundary
+        | BadForm::Delimiter
+        | BadForm::Part
+        | BadForm::Nested
+        | BadForm::Text(_)
+        | BadForm::Repeated(_)
+        | BadForm::NoFile
+        | BadForm::Missing(_)
+        | BadForm::Field(_)
+        | BadForm::Twice
+        | BadForm::Head
+        | BadForm::Copies
+        | BadForm::Bucket => RefusalCode::RequestMalformed,
+    };
+    Refusal::new(code, error.to_string())
 }

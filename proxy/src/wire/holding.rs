@@ -152,7 +152,7 @@ impl Share<'_> {
         let arriving = body.arriving();
         let until = Instant::now() + PACE.1;
         let (mut held, mut trailers) = (Placed { data: BytesMut::new(), place: self.place(0)? }, None);
-        while held.data.len() < limit && trailers.is_none() && !arriving.is_end_stream() && !is_enough(&held.data) {
+        while !is_enough(&held.data) && held.data.len() < limit && trailers.is_none() && !arriving.is_end_stream() {
             let Some(frame) = tokio::time::timeout_at(until, arriving.frame()).await.map_err(slow)? else { break };
             match frame.map_err(broken)?.into_data() {
                 Ok(data) => {

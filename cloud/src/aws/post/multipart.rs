@@ -279,41 +279,34 @@ struct PartHead {
 
 impl PartHead {
     fn read(lines: &[u8]) -> Result<Self, BadForm> {
-        let (mut name, mut kind) = (None, None);
         let lines = std::str::from_utf8(lines).map_err(|_| BadForm::Part)?;
-        for line in lines.split("\r\n") {
-            // A folded line begins with a blank, which no name does.
-            let (header, value) = line.split_once(':').ok_or(BadForm::Part)?;
-            let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-            if header.is_empty() || !header.bytes().all(is_name) || value.chars().any(|c| c.is_control() && c != '\t') {
-                return Err(BadForm::Part);
+        let lines = lines.split("\r\n").map(header).collect::<Result<Vec<_>, _>>()?;
+        let once = |name: &str| {
+            let mut found = lines.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name));
+            match (found.next(), found.next()) {
+                (first, None) => Ok(first.map(|(_, value)| *value)),
+                _ => Err(BadForm::Part),
             }
-            match header.to_ascii_lowercase().as_str() {
-                "content-disposition" => {
-                    if name.replace(field_name(value)?).is_some() {
-                        return Err(BadForm::Part);
-                    }
-                }
-                "content-type" => {
-                    if kind.replace(value.trim().to_ascii_lowercase()).is_some() {
-                        return Err(BadForm::Part);
-                    }
-                }
-                "content-transfer-encoding" => {
-                    if !["7bit", "8bit", "binary"].iter().any(|plain| value.trim().eq_ignore_ascii_case(plain)) {
-                        return Err(BadForm::Nested);
-                    }
-                }
-                _ => {}
-            }
-        }
-        let kind = kind.unwrap_or_default();
-        if kind.starts_with("multipart/") {
+        };
+        let name = field_name(once("content-disposition")?.ok_or(BadForm::Part)?)?;
+        let kind = once("content-type")?.unwrap_or_default().to_ascii_lowercase();
+        let encoding = once("content-transfer-encoding")?.unwrap_or("binary").to_ascii_lowercase();
+        if kind.starts_with("multipart/") || !["7bit", "8bit", "binary"].contains(&encoding.as_str()) {
             return Err(BadForm::Nested);
         }
         let is_utf8 = !kind.contains("charset") || kind.contains("utf-8") || kind.contains("utf8");
-        Ok(Self { name: name.ok_or(BadForm::Part)?, is_utf8 })
+        Ok(Self { name, is_utf8 })
     }
+}
+
+/// A line before a value. One that is folded begins with a blank, which no name does.
+fn header(line: &str) -> Result<(&str, &str), BadForm> {
+    let (name, value) = line.split_once(':').ok_or(BadForm::Part)?;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if name.is_empty() || !name.bytes().all(is_plain) || value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(BadForm::Part);
+    }
+    Ok((name, value.trim()))
 }
 
 /// `form-data; name="key"; filename="…"` → `key`. The name comes first, so that nothing in a file's name can pass for it.

@@ -9,6 +9,7 @@ mod answers;
 mod elsewhere;
 mod iam;
 mod objects;
+mod posts;
 mod query;
 mod services;
 mod simpledb;
@@ -155,6 +156,11 @@ impl Cloud {
         session
     }
 
+    /// Lets every secret that was given away be another one, so that all signatures are wrong.
+    pub(crate) fn forget_secrets(&self) {
+        open(&self.state.sessions).values_mut().for_each(|session| session.secret.push('x'));
+    }
+
     /// What lies under a key, decoded as S3 decodes it.
     pub(crate) fn object(&self, bucket: &str, key: &[u8]) -> Option<Vec<u8>> {
         open(&self.state.objects).get(bucket, key)
@@ -282,6 +288,9 @@ impl Call<'_> {
     async fn perform(&self, claim: Option<Claim>, body: Vec<u8>) -> std::result::Result<Answer, Denied> {
         if simpledb::is_asked(self.head) {
             return simpledb::perform(self, &body);
+        }
+        if claim.as_ref().is_some_and(|claim| claim.session().is_none()) && posts::is_asked(self.head) {
+            return posts::perform(self, &body);
         }
         let Some(claim) = claim else { return sts::exchange(self.state, &body).await };
         let Some(session) = claim.session() else { return services::anonymous(self.state, self.head) };
