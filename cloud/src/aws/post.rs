@@ -181,7 +181,7 @@ impl PostForm {
         }
         let signing: Vec<_> =
             self.fields.all().filter(|(name, _)| SIGNING.contains(name) && !UNCONDITIONAL.contains(name)).collect();
-        policy.unmet(&signing).map_or(Ok(Form::Post), |field| Err(VerifyError::Unmet(field.to_owned())))
+        policy.unmet(&signing).map_or(Ok(Form::Post), |field| Err(BadPolicy::Unmet(field.to_owned()).into()))
     }
 
     fn check_v2(&self, secret: &Secret<String>, text: &str) -> Result<(), VerifyError> {

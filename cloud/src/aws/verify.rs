@@ -61,9 +61,6 @@ pub enum VerifyError {
     /// The policy of a form.
     #[error(transparent)]
     Policy(#[from] BadPolicy),
-    /// A field of a form that its policy does not mention, or of which it says something else.
-    #[error("the form's field `{0}` is not what the policy says that it is signed with")]
-    Unmet(String),
     /// Made with another secret, or for another request.
     #[error("the signature does not match the request; does the program use the placeholder keys it was given?")]
     Mismatch,

@@ -5,7 +5,7 @@ use cloud::aws::claim::Claim;
 use cloud::aws::cluster::{self, BadBearer};
 use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::placeholder::{Mentioned, Placeholders};
-use cloud::aws::post::{self, NoPost, PostForm};
+use cloud::aws::post::{self, BadPolicy, NoPost, PostForm};
 use cloud::aws::recognise::{BodyReading, Head, Recognised, Unrecognised, recognise};
 use cloud::aws::v2::BadV2;
 use cloud::aws::v2_call::CallV2;
@@ -228,7 +228,7 @@ pub(crate) fn unverified(error: &VerifyError) -> Refusal {
         VerifyError::Payload(PayloadError::Repeated | PayloadError::Malformed | PayloadError::OtherAlgorithm)
         | VerifyError::NoDate
         | VerifyError::Endless
-        | VerifyError::Policy(_)
+        | VerifyError::Policy(BadPolicy::Encoding | BadPolicy::Shape | BadPolicy::Expiration | BadPolicy::Condition)
         | VerifyError::Host(_)
         | VerifyError::Escape(_) => RefusalCode::RequestMalformed,
         VerifyError::Stale(_)
@@ -236,7 +236,7 @@ pub(crate) fn unverified(error: &VerifyError) -> Refusal {
         | VerifyError::Scope
         | VerifyError::Uncovered(_)
         | VerifyError::Absent(_)
-        | VerifyError::Unmet(_)
+        | VerifyError::Policy(BadPolicy::Unmet(_))
         | VerifyError::Mismatch => RefusalCode::PlaceholderInvalid,
     };
     Refusal::new(code, error.to_string())

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::super::object::Object;
 
-/// Why a policy cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a policy proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPolicy {
     /// The field.
     #[error("the policy is not JSON in base64")]
@@ -25,6 +25,9 @@ pub enum BadPolicy {
         "a condition of the policy is neither an object nor [\"eq\" or \"starts-with\", \"$field\", \"value\"], nor a range of lengths"
     )]
     Condition,
+    /// A field of the form that the policy does not mention, or of which it says something else.
+    #[error("the form's field `{0}` is not what the policy says that it is signed with")]
+    Unmet(String),
 }
 
 /// A policy, its conditions on what signs apart from the others.

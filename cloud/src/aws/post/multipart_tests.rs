@@ -1,0 +1,127 @@
+//! Forms as browsers write them, and as two readers would read them differently.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn boundary(content_type: &str) -> Result<Option<Boundary>, BadForm> {
+    Boundary::declared(&HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]))
+}
+
+fn reader() -> Reader {
+    Reader::new(boundary("multipart/form-data; boundary=b").unwrap().unwrap())
+}
+
+fn read(body: &str) -> Result<Option<Fields>, BadForm> {
+    let mut reader = reader();
+    reader.read(body.as_bytes())?;
+    Ok(reader.into_fields(&Bytes::copy_from_slice(body.as_bytes())))
+}
+
+fn part(name: &str, value: &str) -> String {
+    format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+}
+
+fn fields(body: &str) -> Fields {
+    read(body).unwrap().unwrap()
+}
+
+#[test]
+fn boundary_is_taken_in_every_spelling_and_never_guessed() {
+    for text in ["multipart/form-data; boundary=b", "Multipart/Form-Data;charset=utf-8; BOUNDARY=\"b\""] {
+        assert_eq!(&boundary(text).unwrap().unwrap().delimiter()[..], b"\r\n--b", "{text}");
+    }
+    assert_eq!(boundary("application/json"), Ok(None));
+    assert_eq!(boundary("multipart/form-data-not; boundary=b"), Ok(None));
+    let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
+    for text in [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=\"b",
+        "multipart/form-data; boundary=\"b \"",
+        "multipart/form-data; boundary=b; boundary=c",
+        "multipart/form-data; boundary=b\\c",
+        "multipart/form-data; boundary=\"b\"c",
+        &long,
+    ] {
+        assert_eq!(boundary(text), Err(BadForm::Boundary), "{text}");
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, "multipart/form-data; boundary=b".parse().unwrap());
+    headers.append(CONTENT_TYPE, "text/plain".parse().unwrap());
+    assert_eq!(Boundary::declared(&headers), Err(BadForm::Boundary));
+}
+
+#[test]
+fn fields_are_read_up_to_the_file_and_stay_as_they_are() {
+    let file = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\\\"; name=\\\"key.txt\"\r\nContent-Type: text/plain\r\n\r\n";
+    let text = format!("{}{}{file}content\r\n--b--\r\n", part("Key", "a/é"), part("empty", ""));
+    let read = fields(&text);
+    assert_eq!(read.all().collect::<Vec<_>>(), [("key", "a/é"), ("empty", "")]);
+    assert_eq!((&text[read.file()..], read.before_content()), (&text[text.find(file).unwrap()..], file.len()));
+    let rewritten = String::from_utf8(read.rewritten(&["empty"], &[("policy", "x")])).unwrap();
+    assert_eq!(rewritten, part("Key", "a/é") + &part("policy", "x"));
+    let other = "--b\r\nContent-Disposition:form-data;name=key\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\né\r\n";
+    assert_eq!(fields(&format!("{other}{file}")).value("key"), Some("é"));
+}
+
+#[test]
+fn what_two_readers_could_see_differently_is_refused() {
+    let file = part("file", "x");
+    let lines = |lines: &str| format!("--b\r\n{lines}\r\n\r\nx\r\n{file}");
+    for (text, why) in [
+        (format!("preamble\r\n{file}"), BadForm::Delimiter),
+        (format!("\r\n{file}"), BadForm::Delimiter),
+        (format!("--bb\r\n{file}"), BadForm::Delimiter),
+        (part("key", "x") + "--b --", BadForm::Delimiter),
+        (part("key", "x") + "--b--\r\n", BadForm::NoFile),
+        (part("key", "x") + &part("KEY", "y") + &file, BadForm::Repeated("key".into())),
+        (lines("Content-Type: text/plain"), BadForm::Part),
+        (lines("Content-Disposition: attachment; name=\"key\""), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"; name=\"acl\""), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"; name*=utf-8''acl"), BadForm::Part),
+        (lines("Content-Disposition: form-data; filename=\"x\"; name=\"key\""), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"k\\\"ey\""), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"k%65y\""), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"\r\n ; filename=x"), BadForm::Part),
+        (lines("Content-Disposition: form-data;\r\n\tname=\"key\""), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"\nX: y"), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Disposition: form-data; name=\"acl\""), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Type: multipart/mixed; boundary=c"), BadForm::Nested),
+        (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Transfer-Encoding: base64"), BadForm::Nested),
+        ("--b\r\n\r\nx\r\n".to_owned() + &file, BadForm::Part),
+        (
+            "--b\r\nContent-Disposition: form-data; name=\"key\"\r\nContent-Type: text/plain; charset=latin1\r\n\r\né\r\n".to_owned() + &file,
+            BadForm::Text("key".into()),
+        ),
+    ] {
+        assert_eq!(read(&text).unwrap_err(), why, "{text}");
+    }
+    let many: String = (0..=MAX_FIELDS).map(|n| part(&format!("f{n}"), "")).collect();
+    assert!(matches!(read(&(many + &file)), Err(BadForm::TooLong(_))));
+}
+
+#[test]
+fn unfinished_forms_are_waited_for() {
+    let whole = part("key", "a\r\n--not") + &part("file", "x");
+    let begun = whole.find("x\r\n").unwrap();
+    for end in 0..begun {
+        assert_eq!(read(&whole[..end]), Ok(None), "{}", &whole[..end]);
+    }
+    assert_eq!(fields(&whole[..begun]).value("key"), Some("a\r\n--not"));
+}
+
+proptest! {
+    /// However a form is cut on its way, it is read as if it had come at once.
+    #[test]
+    fn pieces_are_read_as_the_whole(cuts in proptest::collection::vec(0usize..400, 0..6), value in "[\r\n\\-b x]{0,40}") {
+        let whole = part("key", &value) + &part("policy", "p") + &part("file", "x");
+        let mut reader = reader();
+        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(whole.len())).chain([whole.len()]).collect();
+        cuts.sort_unstable();
+        let outcomes = cuts.into_iter().map(|cut| reader.read(&whole.as_bytes()[..cut]));
+        let outcome = outcomes.into_iter().find(|outcome| *outcome != Ok(false)).unwrap_or(Ok(false));
+        let in_pieces = outcome.map(|_| reader.into_fields(&Bytes::copy_from_slice(whole.as_bytes())));
+        prop_assert_eq!(read(&whole), in_pieces);
+    }
+}
