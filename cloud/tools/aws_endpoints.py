@@ -57,6 +57,9 @@ dns   +.s3-fips-@                     s3                @
 dns   +.s3-external-1                 s3                us-east-1
 dns   s3-external-1                   s3                us-east-1
 .     *.lambda-url.@.on.aws           lambda            @  # Lambda function URLs
+.     signin.aws.amazon.com           signin            us-east-1  # people sign in there, and tools get tokens (/federation)
+.     signin.amazonaws-us-gov.com     signin            us-gov-west-1
+.     signin.amazonaws.cn             signin            cn-north-1
 .     *.vpc-lattice-svcs.@.on.aws     vpc-lattice-svcs  @  # VPC Lattice services
 .     *.aos.@.on.aws                  es                @  # OpenSearch Service domains, dual stack
 .     *.aoss.@.on.aws                 aoss              @

@@ -412,6 +412,8 @@ def main(root, iam_data):
         told.setdefault(IAM_PREFIX.get(name, name), set()).update(operations)
     for other in ("s3express", "s3-outposts", "s3-object-lambda"):
         told[other] |= told["s3"]
+    # What CloudTrail calls the two requests to the federation endpoint; IAM has no names for them.
+    told["signin"] |= {"ConsoleLogin", "GetSigninToken"}
     write("../config/data/aws_actions.tsv", lines[:1] + [f"{prefix}\t{' '.join(sorted(names))}" for prefix, names in sorted(told.items())])
     # S3's four signing names: clients sign `s3` for the hosts of the other three.
     others = [("s3", other) for other in ("s3express", "s3-outposts", "s3-object-lambda")]

@@ -87,6 +87,11 @@ impl Derived {
         if (arn, service) == ("arn", "sts") && !account.is_empty() { account } else { "*" }
     }
 
+    /// Whether it was obtained with another credential of the cloud's, which AWS calls role chaining.
+    pub const fn is_chained(&self) -> bool {
+        self.owner.is_some()
+    }
+
     /// The credential, for a call that `lease` covers: no lease, no signature, whoever obtained what.
     pub fn credential(&self, lease: &Lease) -> Result<&Credential, AnothersCredential> {
         let is_owners = self.owner.as_ref().is_none_or(|owner| owner.is_of(lease));
@@ -152,7 +157,7 @@ impl Default for DerivedCredentials {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use access::*;
     use jiff::SignedDuration;
 
@@ -173,7 +178,7 @@ mod tests {
         TargetName::new(name).unwrap()
     }
 
-    fn lease(subject: &str, to: &str) -> Lease {
+    pub(crate) fn lease(subject: &str, to: &str) -> Lease {
         let source = SourceName::new("pods").unwrap();
         let target = Target {
             name: target(to),
@@ -233,6 +238,7 @@ mod tests {
         let kept = derived(Some(Owner::of(&checkout)), HOUR);
         assert!(kept.credential(&checkout).is_ok());
         assert_eq!(kept.credential(&lease("intruder", "receipts")).unwrap_err(), AnothersCredential);
+        assert!(kept.is_chained() && !derived(None, HOUR).is_chained());
         assert_eq!(kept.credential(&lease("checkout", "billing")).unwrap_err(), AnothersCredential);
         assert!(derived(None, HOUR).credential(&lease("anyone", "receipts")).is_ok());
     }

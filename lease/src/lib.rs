@@ -10,8 +10,10 @@ mod leases;
 mod tally;
 
 mod derived;
+mod sign_ins;
 
 pub use derived::{AnothersCredential, Derived, DerivedCredentials, Owner};
 pub use leases::Leases;
 pub use lessor::{Ask, Lessor, Need, ReportError};
+pub use sign_ins::{SignInToken, SignInTokens};
 pub use tally::Tally;

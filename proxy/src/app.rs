@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use ca::ServerTls;
 use config::{Endpoints, Limits, Settings};
 use jiff::SignedDuration;
-use lease::{DerivedCredentials, Leases};
+use lease::{DerivedCredentials, Leases, SignInTokens};
 use serve::Shutdown;
 
 use crate::books::ids::RequestIds;
@@ -47,6 +47,7 @@ pub(crate) struct App<L> {
     pub(crate) identity: Arc<TokenFile>,
     pub(crate) leases: Arc<Leases<L>>,
     pub(crate) derived: Arc<DerivedCredentials>,
+    pub(crate) sign_ins: Arc<SignInTokens>,
     /// What calls are judged by that are made with credentials which a program has got without a placeholder.
     pub(crate) default_target: Option<TargetName>,
     pub(crate) upstreams: Upstreams,
@@ -129,6 +130,7 @@ impl<L> App<L> {
             },
             leases: self.leases.clone(),
             derived: self.derived.clone(),
+            sign_ins: self.sign_ins.clone(),
             default_target: default_target(settings).cloned(),
             upstreams: self.upstreams.through(dialer),
             skews: self.skews.clone(),

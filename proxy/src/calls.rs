@@ -6,5 +6,6 @@ pub(crate) mod echo;
 pub(crate) mod form;
 pub(crate) mod identify;
 pub(crate) mod sign;
+pub(crate) mod sign_in_token;
 pub(crate) mod skews;
 pub(crate) mod standing;

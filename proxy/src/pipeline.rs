@@ -4,14 +4,17 @@
 //! accept → intercept → classify → identify → lease (authorise + credential) → sign → forward → record
 //! ```
 
+mod sign_in;
+mod unsigned;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use access::{Call, Credential, Lease, Refusal, RefusalCode, RequestId, TargetName};
 use bytes::Bytes;
 use cloud::aws::cluster;
-use cloud::aws::recognise::{BodyReading, refine_with_body};
-use cloud::aws::vending::{vends, vends_to_anybody};
+use cloud::aws::recognise::refine_with_body;
+use cloud::aws::vending::vends;
 use cloud::aws::verify::Check;
 use http::header::{ALT_SVC, AUTHORIZATION, CONNECTION, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
@@ -25,11 +28,11 @@ use crate::answers::switched;
 use crate::answers::trouble::{self, Stop};
 use crate::app::App;
 use crate::books::record::Entry;
-use crate::calls::classify::{Bearing, Class, FormClass, Placeheld, Unsigned};
+use crate::calls::classify::{Bearing, Class, Placeheld};
 use crate::calls::derive::{self, Expected, take_keys};
 use crate::calls::echo::{Echo, Stead};
-use crate::calls::form::open_signed;
 use crate::calls::sign::{Brought, By, Hold, credential, prove, prove_held, sign};
+use crate::calls::sign_in_token::keep_token;
 use crate::calls::skews::Moment;
 use crate::calls::standing::Standing;
 use crate::client::{Client, Shown};
@@ -141,10 +144,11 @@ impl<L: Lessor> Conversation<L> {
         let (app, aim) = (&*self.app, &errand.aim);
         let now = app.skews.at(&aim.origin, app.clock.now());
         let with = (now, &errand.client);
-        let Outbound { mut request, echo, expected } = match self.classify(&head, aim, now)? {
+        let Outbound { mut request, echo, expected, is_sign_in } = match self.classify(&head, aim, now)? {
             Class::Placeheld(call) => self.countersign((head, Brought::Coming(body)), *call, with, entry).await?,
             Class::Bearing(bearing) => Box::pin(self.bear((head, body), *bearing, with, entry)).await?,
             Class::Unsigned(unsigned) => Box::pin(self.unsigned((head, body), (unsigned, aim), with, entry)).await?,
+            Class::SignIn(call) => Box::pin(self.sign_in((head, body), *call, &errand.client, entry)).await?,
             Class::Elsewhere => {
                 entry.only_counted();
                 pass_on(head, body.streamed())
@@ -160,6 +164,10 @@ impl<L: Lessor> Conversation<L> {
         let answered = app.upstreams.send(request, &aim.origin, &self.slot).await;
         let mut answered = answered.map_err(|error| trouble::unanswered(&error))?;
         answer::refuse_two_lengths(answered.response.headers())?;
+        if let (true, Some((_, lease))) = (is_sign_in, entry.leased()) {
+            let books = (app.classifier.placeholders(), &*app.sign_ins, &*app.derived);
+            keep_token(&mut answered, lease, books, app.clock.now()).await?;
+        }
         if let Some(echo) = echo {
             let head = (answered.response.status(), answered.response.headers());
             app.skews.learn(&aim.origin, head, app.clock.now());
@@ -240,7 +248,7 @@ impl<L: Lessor> Conversation<L> {
         entry.continue_trace(&mut head.headers);
         let by = By { lease: &lease, derived: derived.as_deref(), keys: app.classifier.keys(), now: now.theirs };
         let (body, echo) = sign(&mut head, proven, entry.called(), by)?.into_parts();
-        Ok(Outbound { request: Request::from_parts(head, body), echo: Some(echo), expected })
+        Ok(Outbound { request: Request::from_parts(head, body), echo: Some(echo), expected, is_sign_in: false })
     }
 
     /// The target whose grants have to cover a call, and the credential that is not that target's own.
@@ -255,70 +263,6 @@ impl<L: Lessor> Conversation<L> {
         };
         entry.target(target.clone());
         Ok((target, derived))
-    }
-
-    /// Nothing is signed in the head. A form may be, in its body.
-    async fn unsigned(
-        &self,
-        (mut head, mut body): (Parts, Upload),
-        (unsigned, aim): (Option<Box<Unsigned>>, &Aim),
-        with: (Moment, &Client),
-        entry: &mut Entry,
-    ) -> Result<Outbound, Stop> {
-        let (classifier, call) = (&self.app.classifier, unsigned.as_ref().map(|unsigned| &unsigned.call));
-        let room = self.app.holding.of(self.client.address);
-        if let Some(form) = open_signed(classifier, &room, (&mut head, &mut body), call).await? {
-            let placeheld = classifier.classify_post((&head, &aim.destination.host), &form, with.0)?;
-            return self.countersign((head, Brought::Posted(Box::new(form), body)), placeheld, with, entry).await;
-        }
-        match unsigned {
-            Some(unsigned) if unsigned.body.is_some_and(BodyReading::is_form) => {
-                self.read_form((head, body), *unsigned, with, entry).await
-            }
-            Some(unsigned) => self.pass_call_on((head, body.streamed()), *unsigned, entry),
-            None => Ok(self.pass_on_to_stand_in(head, body)),
-        }
-    }
-
-    /// A form says what the call is, that may ask for keys, and may carry its signature.
-    async fn read_form(
-        &self,
-        (mut head, body): (Parts, Upload),
-        unsigned: Unsigned,
-        with: (Moment, &Client),
-        entry: &mut Entry,
-    ) -> Result<Outbound, Stop> {
-        let held = self.app.holding.of(self.client.address).whole(&mut head, body).await?;
-        match self.app.classifier.classify_form((&head, &held), unsigned, with.0)? {
-            FormClass::Placeheld(call) => self.countersign((head, Brought::Here(held)), *call, with, entry).await,
-            FormClass::Unsigned(unsigned) => self.pass_call_on((head, RequestBody::Held(Some(held))), *unsigned, entry),
-        }
-    }
-
-    /// A call that nobody signed goes on as it is.
-    fn pass_call_on(
-        &self,
-        (mut head, body): (Parts, RequestBody),
-        Unsigned { call, body: said }: Unsigned,
-        entry: &mut Entry,
-    ) -> Result<Outbound, Stop> {
-        let call = entry.call(call);
-        if let (Some(said), RequestBody::Held(Some(held))) = (said, &body) {
-            refine_with_body(call, said, held);
-        }
-        let expected = Expected::of_unsigned(call, vends_to_anybody(call), self.app.default_target.as_ref())?;
-        if expected.is_some() {
-            Expected::announce(&mut head);
-        }
-        Ok(Outbound { expected, ..pass_on(head, body) })
-    }
-
-    /// A request to a host that stands in for a cloud, and that nothing is known of, goes on as it is; its answer may hold
-    /// keys like any other of a cloud.
-    fn pass_on_to_stand_in(&self, mut head: Parts, body: Upload) -> Outbound {
-        let expected = Expected::of_stranger(self.app.default_target.as_ref());
-        Expected::announce(&mut head);
-        Outbound { expected: Some(expected), ..pass_on(head, body.streamed()) }
     }
 
     /// identify → lease → sign for the request in a bearer; the request that carries the bearer stays as it is otherwise.
@@ -346,7 +290,12 @@ impl<L: Lessor> Conversation<L> {
         hop::strip_request(&mut head.headers);
         entry.continue_trace(&mut head.headers);
         head.headers.insert(AUTHORIZATION, bearer);
-        Ok(Outbound { request: Request::from_parts(head, body.streamed()), echo: None, expected: None })
+        Ok(Outbound {
+            request: Request::from_parts(head, body.streamed()),
+            echo: None,
+            expected: None,
+            is_sign_in: false,
+        })
     }
 
     /// A lease for a call.
@@ -428,10 +377,12 @@ struct Outbound {
     echo: Option<Echo>,
     /// The keys that the answer will hold, to stay here.
     expected: Option<Expected>,
+    /// Or a token of AWS's sign-in.
+    is_sign_in: bool,
 }
 
 /// A request that carries nothing of ours goes on as it is.
 fn pass_on(mut head: Parts, body: RequestBody) -> Outbound {
     hop::strip_request(&mut head.headers);
-    Outbound { request: Request::from_parts(head, body), echo: None, expected: None }
+    Outbound { request: Request::from_parts(head, body), echo: None, expected: None, is_sign_in: false }
 }

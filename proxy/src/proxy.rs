@@ -8,8 +8,9 @@ use std::time::Duration;
 use access::Clock;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use ca::{BundleError, LeafError, Root, TlsError};
+use cloud::aws::sign_in::TOKEN_LASTS;
 use config::{ProxySettings, Settings};
-use lease::{DerivedCredentials, Leases, Lessor};
+use lease::{DerivedCredentials, Leases, Lessor, SignInTokens};
 use otel::Exporting;
 use serve::{Accepted, Drained, Listener, Shutdown};
 
@@ -143,6 +144,7 @@ impl<L: Lessor> Proxy<L> {
             identity: Arc::new(TokenFile::new(ours.token_file.clone())),
             leases,
             derived: Arc::new(DerivedCredentials::new()),
+            sign_ins: Arc::new(SignInTokens::new(TOKEN_LASTS)),
             default_target: default_target(settings).cloned(),
             upstreams: Upstreams::new(dialer, shutdown.clone()),
             skews: Arc::default(),

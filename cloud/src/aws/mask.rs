@@ -8,21 +8,20 @@ use super::uri;
 /// was said already.
 pub fn mask(body: &mut [u8], credential: &AwsCredential, placeholder: &str) {
     let AwsCredential { access_key_id, session_token, .. } = credential;
-    let token = session_token.expose();
-    let mut escaped = Vec::new();
-    uri::encode_all(token, &mut escaped);
-    let escaped = String::from_utf8_lossy(&escaped);
-    mask_text(body, token);
-    mask_text(body, &escaped);
+    mask_text(body, session_token.expose());
     if access_key_id.len() == placeholder.len() {
         overwrite(body, access_key_id.as_bytes(), placeholder.as_bytes());
     }
 }
 
-/// The same for a text that holds a secret: what of a form's policy does.
+/// The same for another secret: a token of AWS's sign-in, or what of a form's policy holds the session token.
 pub fn mask_text(body: &mut [u8], secret: &str) {
-    overwrite(body, secret.as_bytes(), b"*");
-    overwrite(body, in_hex(secret).as_bytes(), b"2a ");
+    let mut escaped = Vec::new();
+    uri::encode_all(secret, &mut escaped);
+    for text in [secret, &String::from_utf8_lossy(&escaped)] {
+        overwrite(body, text.as_bytes(), b"*");
+        overwrite(body, in_hex(text).as_bytes(), b"2a ");
+    }
 }
 
 /// `49 51 6f`, as S3 writes bytes.

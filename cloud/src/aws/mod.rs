@@ -14,6 +14,7 @@ pub mod git;
 pub mod placeholder;
 pub mod post;
 pub mod presigned;
+pub mod sign_in;
 pub mod v2;
 pub mod v2_call;
 pub mod verify;

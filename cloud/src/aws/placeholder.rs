@@ -5,7 +5,7 @@ mod derived;
 use std::collections::HashMap;
 
 use access::{Secret, TargetName};
-use aws_lc_rs::hmac;
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::header::AUTHORIZATION;
@@ -99,6 +99,14 @@ impl Placeholders {
     /// The placeholder for temporary keys with this access key id, if it was made here, whatever became of the keys.
     pub fn find_derived(&self, access_key_id: &str) -> Option<DerivedPlaceholder> {
         self.deriver.find(access_key_id)
+    }
+
+    /// The access key id that a placeholder for a token of AWS's sign-in begins with, if it was made here.
+    pub fn find_sign_in(&self, token: &str) -> Option<String> {
+        let placeholder = self.find_derived(token.get(..ID_LENGTH)?)?;
+        let ours = placeholder.sign_in_token();
+        constant_time::verify_slices_are_equal(ours.expose().as_bytes(), token.as_bytes()).ok()?;
+        Some(placeholder.access_key_id)
     }
 
     /// The placeholder that stands for `target`.
@@ -216,6 +224,17 @@ mod tests {
         let sent = |uri: String| all.mentioned_in_head(&Request::builder().uri(uri).body(()).unwrap().into_parts().0);
         assert_eq!(sent(format!("/?Session=%7B%22sessionId%22%3A%22{id}%22%7D")), Some(Mentioned::Derived));
         assert_eq!(sent("/?Session=ASIAIOSFODNN7EXAMPLE".to_owned()), None);
+    }
+
+    #[test]
+    fn a_placeholder_for_a_token_of_the_sign_in_is_known_again_and_found_in_a_head() {
+        let (all, _) = placeholders();
+        let placeholder = all.derived([3; 8]);
+        let token = placeholder.sign_in_token();
+        assert_eq!(all.find_sign_in(token.expose()), Some(placeholder.access_key_id));
+        let (changed, cut) = (format!("{}A", token.expose()), &token.expose()[..30]);
+        assert!([changed.as_str(), cut, "", "é"].iter().all(|other| all.find_sign_in(other).is_none()));
+        assert!(finds(&format!("/federation?Action=login&SigninToken={}", token.expose()), ("x-a", "1")));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use access::Call;
 
 use super::endpoints::resolve;
-use super::{action, operations};
+use super::{action, operations, sign_in};
 
 /// `cloud/tools/aws_credentials.py` writes it and describes its lines.
 const GENERATED: &str = include_str!("../../data/aws_credentials.tsv");
@@ -54,6 +54,7 @@ pub fn vends(call: &Call) -> Vends {
             None if !is_s3 && (table.services.contains(&call.service.as_str()) || is_telling(action)) => Vends::Hardly,
             None => Vends::Nothing,
         },
+        None if sign_in::is_for_people(&call.host) => Vends::Nothing,
         None if is_s3 && !makes_s3_sessions(&call.host) => Vends::Nothing,
         None if is_s3 || table.services.contains(&call.service.as_str()) => Vends::Unclear,
         None if operations::service(&call.service).is_none() => Vends::Hardly,

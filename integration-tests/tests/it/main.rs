@@ -21,6 +21,7 @@ mod secrets;
 mod sessions;
 mod shapes;
 mod shared;
+mod sign_in;
 mod smuggling;
 mod sockets;
 mod spellings;

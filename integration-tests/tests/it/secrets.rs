@@ -8,13 +8,26 @@ use crate::stage::collector::Collector;
 use crate::stage::faults::{Fault, Station};
 use crate::stage::log::Log;
 use crate::stage::payload::Form;
-use crate::stage::presigning::Token;
+use crate::stage::posting::{By, Post};
+use crate::stage::presigning::{Token, sign_in};
 use crate::stage::program::{Ask, Keys, Reply};
 use crate::stage::sigv4::encode;
 use crate::stage::temporary::{Temporary, form, unsigned};
 use crate::stage::world::{BUCKET, Plan, World};
 
 const EXPRESS: &str = "acme--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com";
+
+/// A token for the console.
+async fn signed_in(world: &World) -> Reply {
+    let host = "signin.aws.amazon.com";
+    let mut connection = world.program.secure(host).await;
+    let target = sign_in(&world.program.keys, None);
+    connection
+        .send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
+        .await
+        .expect("the proxy reads");
+    connection.answer("GET").await.expect("an answer")
+}
 
 /// What happens in the life of a sidecar, good and bad; and everything that its program received.
 async fn a_day(world: &World) -> Vec<Reply> {
@@ -32,6 +45,11 @@ async fn a_day(world: &World) -> Vec<Reply> {
         .body("Action=GetCallerIdentity&Version=2011-06-15");
     replies.push(world.program.call(sts).await);
     replies.extend(with_derived_keys(world).await);
+    for by in [By::V4, By::V2] {
+        let form = Post::to(BUCKET, "acme-receipts", "posted").signed(&world.program.keys, now, by).sent();
+        replies.push(world.program.secure(BUCKET).await.call(&form).await.expect("an answer"));
+    }
+    replies.push(signed_in(world).await);
     let wrong = Keys { secret: "A".repeat(40), ..world.program.keys.clone() };
     replies.push(world.program.with_keys(wrong).call(put(Form::Hashed)).await);
 
@@ -51,6 +69,7 @@ async fn a_day(world: &World) -> Vec<Reply> {
         world.faults.every(station, fault);
         let asked = world.program.sign(put(Form::Signed));
         replies.extend(world.program.secure(BUCKET).await.call(&asked).await);
+        replies.push(signed_in(world).await);
         world.faults.heal();
     }
     world.project(&world.cluster.token(&STRANGER)).await;

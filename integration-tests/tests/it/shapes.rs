@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::stage::cloud::{CLUSTER, PUBLIC};
 use crate::stage::payload::Form;
 use crate::stage::posting::{By, Post};
-use crate::stage::presigning::{Token, eks_bearer, git_password};
+use crate::stage::presigning::{Token, eks_bearer, git_password, sign_in};
 use crate::stage::program::{Ask, Keys, Signed};
 use crate::stage::temporary::{STS, Temporary};
 use crate::stage::world::{BUCKET, Plan, World};
@@ -159,6 +159,11 @@ fn elsewhere(world: &World) -> Vec<(&'static str, &'static str, Signed)> {
         ("form with a signed policy", "S3 `POST` uploads", form(By::V4)),
         ("the same, of version 2", "S3 `POST` uploads: boto3 in us-east-1", form(By::V2)),
         (
+            "keys among the parameters: `getSigninToken`",
+            "aws-vault, granted, Leapp",
+            raw(("GET", "signin.aws.amazon.com", &sign_in(keys, None)), &[], ""),
+        ),
+        (
             "bearer `k8s-aws-v1.` to a cluster in `eks_clusters`",
             "`aws eks get-token`",
             raw(("GET", EKS, "/api"), &[("Authorization", &eks_bearer(keys, now, CLUSTER))], ""),
@@ -257,8 +262,11 @@ async fn outcome(world: &World, request: &Signed) -> String {
             assert!(is_from_the_cloud && is_done, "{request:?} fails: {status} {text}");
             let real = world.cloud.sessions();
             assert!(!real.iter().any(|session| text.contains(&session.secret)), "keys have come through: {text}");
-            let keys =
-                if text.contains("<SecretAccessKey>") { "; placeholders for the keys in the answer" } else { "" };
+            let keys = match (text.contains("<SecretAccessKey>"), text.contains("SigninToken")) {
+                (true, _) => "; placeholders for the keys in the answer",
+                (false, true) => "; a placeholder for the token in the answer",
+                (false, false) => "",
+            };
             let is_untouched = seen.head.word(1) == request.target
                 && seen.head.get("authorization") == request.get("authorization")
                 && seen.key_id.as_ref().is_none_or(|key_id| request.target.contains(key_id));

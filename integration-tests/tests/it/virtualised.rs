@@ -220,7 +220,7 @@ async fn derived_placeholder_does_not_leave_for_elsewhere() {
     let world = World::new().await;
     let nightly = Temporary::in_xml(&world, &world.program.call(assume("nightly")).await);
     let session = format!("{{\"sessionId\":\"{}\"}}", nightly.program.keys.id);
-    for host in ["example.test", "signin.aws.amazon.com"] {
+    for host in ["example.test", "console.aws.amazon.com"] {
         let mut plain = world.program.plain().await;
         let target = format!("/federation?Action=getSigninToken&Session={}", encode(session.as_bytes(), b""));
         let request = format!("GET http://{host}{target} HTTP/1.1\r\nHost: {host}\r\n\r\n");

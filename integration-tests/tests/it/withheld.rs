@@ -3,9 +3,8 @@
 use access::RefusalCode;
 
 use crate::stage::cloud::DOCKER_TOKEN;
-use crate::stage::program::{Ask, Keys};
+use crate::stage::program::Ask;
 use crate::stage::refusal::Refusal;
-use crate::stage::sigv4::encode;
 use crate::stage::world::{Plan, World};
 
 const STS: &str = "sts.us-east-1.amazonaws.com";
@@ -82,20 +81,4 @@ async fn token_that_the_program_would_hold_is_had_only_where_a_grant_names_it() 
     let mut connection = world.program.secure_unwatched(host).await;
     let reply = connection.call(&world.program.sign(login())).await.unwrap();
     assert!(reply.status() == 200 && reply.text().contains(DOCKER_TOKEN), "{}", reply.text());
-}
-
-#[tokio::test]
-async fn console_is_not_signed_in_to_with_a_placeholder() {
-    let world = World::new().await;
-    let host = "us-east-1.signin.aws.amazon.com";
-    let Keys { id, secret } = &world.program.keys;
-    let session = format!(r#"{{"sessionId":"{id}","sessionKey":"{secret}","sessionToken":"x"}}"#);
-    let target = format!("/federation?Action=getSigninToken&Session={}", encode(session.as_bytes(), b""));
-    let mut connection = world.program.secure(host).await;
-    connection.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.unwrap();
-    let reply = connection.answer("GET").await.unwrap();
-    assert_eq!(reply.status(), 403, "{}", reply.text());
-    assert!(reply.text().contains(RefusalCode::CredentialWithheld.as_str()), "{}", reply.text());
-    assert!(reply.text().contains("where real credentials are"), "{}", reply.text());
-    assert!(world.cloud.seen().is_empty());
 }

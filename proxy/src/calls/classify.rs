@@ -7,6 +7,7 @@ use cloud::aws::key::{AccessKey, SigningKeys};
 use cloud::aws::placeholder::{Mentioned, Placeholders};
 use cloud::aws::post::{self, BadPolicy, NoPost, PostForm};
 use cloud::aws::recognise::{BodyReading, Head, Recognised, Unrecognised, recognise};
+use cloud::aws::sign_in;
 use cloud::aws::v2::BadV2;
 use cloud::aws::v2_call::CallV2;
 use cloud::aws::verify::{Check, VerifyError};
@@ -27,6 +28,8 @@ pub(crate) enum Class {
     Bearing(Box<Bearing>),
     /// It carries no credential of ours, nor needs one from us. The call is here where the wire tells it.
     Unsigned(Option<Box<Unsigned>>),
+    /// To AWS's sign-in: keys may stand among its parameters, or a token.
+    SignIn(Box<Call>),
     /// No cloud's business at all.
     Elsewhere,
 }
@@ -95,6 +98,9 @@ impl Classifier {
         };
         let Recognised { call, credentialing, body, .. } = recognised;
         let Some(claim) = Claim::of(credentialing) else {
+            if sign_in::is_federation(&call) {
+                return Ok(Class::SignIn(Box::new(call)));
+            }
             return self.unsigned(head, Some(Unsigned { call, body }));
         };
         let found = standing::find(&self.placeholders, (claim.access_key_id(), claim.token()), head);
@@ -214,11 +220,11 @@ impl Classifier {
     }
 }
 
-/// Keys are shown to AWS's sign-in in the query, and what comes back opens the console in a browser.
-fn no_sign_in() -> Refusal {
-    let message = "the console cannot be signed in to with a placeholder: nothing stands between it and a browser";
+/// A placeholder on its way to AWS's sign-in, where nobody exchanges it.
+pub(crate) fn no_sign_in() -> Refusal {
+    let message = "a placeholder was on its way to AWS's sign-in in a request that is neither getSigninToken nor login";
     Refusal::new(RefusalCode::CredentialWithheld, message)
-        .help("ask for the sign-in token where real credentials are, or open the console through the access portal")
+        .help("ask /federation for Action=getSigninToken with sessionId, sessionKey and sessionToken in Session")
 }
 
 /// Why a signature proves nothing, as a refusal.

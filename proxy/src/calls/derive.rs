@@ -210,7 +210,8 @@ fn virtualise(
         [] => return Ok(None),
         _ => {}
     }
-    let drawn = vended.iter().map(|_| draw(placeholders, kept, now)).collect::<Result<Vec<_>, _>>()?;
+    let is_free = |id: &str| kept.find(id, now).is_none();
+    let drawn = vended.iter().map(|_| draw(placeholders, is_free)).collect::<Result<Vec<_>, _>>()?;
     let replaced = vended::replace(body, &vended, &drawn).map_err(unreadable)?;
     for (keys, placeholder) in vended.into_iter().zip(drawn) {
         keep(keys, placeholder, expected, (kept, now))?;
@@ -241,12 +242,13 @@ fn keep(
     if is_free { Ok(()) } else { Err(unread("no placeholder was free for them")) }
 }
 
-fn draw(placeholders: &Placeholders, kept: &DerivedCredentials, now: Timestamp) -> Result<DerivedPlaceholder, Refusal> {
+/// A placeholder that stands for nothing yet.
+pub(crate) fn draw(placeholders: &Placeholders, is_free: impl Fn(&str) -> bool) -> Result<DerivedPlaceholder, Refusal> {
     for _ in 0..DRAWS {
         let mut random = [0; 8];
         SystemRandom::new().fill(&mut random).map_err(|_| unread("this system gives no random numbers"))?;
         let placeholder = placeholders.derived(random);
-        if kept.find(&placeholder.access_key_id, now).is_none() {
+        if is_free(&placeholder.access_key_id) {
             return Ok(placeholder);
         }
     }

@@ -30,8 +30,8 @@ pub(crate) struct Echo {
     pub(crate) canonical: CanonicalRequest,
     /// The query that the program sent, where its signature stands in it.
     pub(crate) asked: Option<String>,
-    /// What of a form's policy holds the token, as it was sent.
-    pub(crate) policy: Option<Secret<String>>,
+    /// Another secret that was sent: what of a form's policy holds the token, or a token of AWS's sign-in.
+    pub(crate) also: Option<Secret<String>>,
 }
 
 /// When a refused signature was last logged, in seconds.
@@ -59,7 +59,7 @@ impl Echo {
         if status.is_redirection() {
             self.redirect(answered);
         }
-        stead.mask_head(answered.response.headers_mut());
+        stead.mask_head(answered.response.headers_mut(), self.also.as_ref());
         if !status.is_client_error() && !status.is_server_error() && !status.is_redirection() {
             return Ok(());
         }
@@ -69,8 +69,8 @@ impl Echo {
                 said.say(&mismatch, request, now);
             }
             mask(body, stead.credential, stead.placeholder);
-            if let Some(policy) = &self.policy {
-                mask_text(body, policy.expose());
+            if let Some(also) = &self.also {
+                mask_text(body, also.expose());
             }
         };
         answered.look_ahead(MAX_READ, look).await.map_err(|error| trouble::broken_off(&error))
@@ -92,11 +92,15 @@ impl Echo {
 
 impl Stead<'_> {
     /// A token is longer than all but very few values, so this costs a comparison of lengths for each.
-    fn mask_head(self, headers: &mut HeaderMap) {
-        let shortest = self.credential.session_token.expose().len();
+    fn mask_head(self, headers: &mut HeaderMap, also: Option<&Secret<String>>) {
+        let token = self.credential.session_token.expose().len();
+        let shortest = also.map_or(token, |also| token.min(also.expose().len()));
         for value in headers.values_mut().filter(|value| value.len() >= shortest) {
             let mut bytes = value.as_bytes().to_vec();
             mask(&mut bytes, self.credential, self.placeholder);
+            if let Some(also) = also {
+                mask_text(&mut bytes, also.expose());
+            }
             if let Ok(masked) = HeaderValue::from_bytes(&bytes) {
                 *value = masked;
             }

@@ -151,7 +151,7 @@ pub(crate) fn sign(head: &mut Parts, proven: Proven, call: Option<&Call>, by: By
         (Some(framing), Some(theirs)) => Some(Resigner::new(framing, theirs, ours)),
         (Some(_), None) => return Err(unverified(&VerifyError::Mismatch)),
     };
-    Ok(Signed { body: body.signed(resigner), echo: Echo { canonical, asked, policy: None } })
+    Ok(Signed { body: body.signed(resigner), echo: Echo { canonical, asked, also: None } })
 }
 
 /// The same where the signature is one of the call's parameters, and nothing may stand beside them.
@@ -169,7 +169,7 @@ fn sign_call(
     };
     let (form, canonical) = v2_call::countersign(head, form, signer, now).map_err(|error| unsigned(&error))?;
     let body = RequestBody::Held(Some(form.unwrap_or_default().into()));
-    Ok(Signed { body, echo: Echo { canonical, asked: None, policy: None } })
+    Ok(Signed { body, echo: Echo { canonical, asked: None, also: None } })
 }
 
 /// The same where the signature is a field of a form with a file.
@@ -182,7 +182,7 @@ fn sign_form(
     let Reposted { beginning, secret } = form.countersign(head, signer, now).map_err(|error| unsigned(&error))?;
     let body = RequestBody::Posted(Box::new(form.body(head, beginning, rest)));
     let canonical = CanonicalRequest::unsaid();
-    Ok(Signed { body, echo: Echo { canonical, asked: None, policy: Some(secret) } })
+    Ok(Signed { body, echo: Echo { canonical, asked: None, also: Some(secret) } })
 }
 
 /// What signs under a lease: its own credential, or the one that the program's placeholder stands for.

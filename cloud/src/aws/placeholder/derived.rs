@@ -83,6 +83,12 @@ impl Deriver {
 }
 
 impl DerivedPlaceholder {
+    /// The same as a token of AWS's sign-in: letters that a URL takes, the access key id first.
+    pub fn sign_in_token(&self) -> Secret<String> {
+        let letters = self.session_token.expose().trim_end_matches('=').replace('+', "-").replace('/', "_");
+        Secret::new(format!("{}{letters}", self.access_key_id))
+    }
+
     /// Whether this is its session token.
     pub fn has_token(&self, token: &[u8]) -> bool {
         constant_time::verify_slices_are_equal(self.session_token.expose().as_bytes(), token).is_ok()

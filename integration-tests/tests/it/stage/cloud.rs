@@ -12,6 +12,7 @@ mod objects;
 mod posts;
 mod query;
 mod services;
+mod sign_in;
 mod simpledb;
 mod sockets;
 mod sts;
@@ -37,6 +38,7 @@ use super::wire::{Body, Head, read_head};
 
 pub(crate) use self::elsewhere::CLUSTER;
 pub(crate) use self::services::{MOVED, PUBLIC};
+pub(crate) use self::sign_in::{COOKIE, SIGN_IN_TOKEN};
 pub(crate) use self::sts::{Exchange, Provider};
 pub(crate) use self::vend::DOCKER_TOKEN;
 
@@ -288,6 +290,9 @@ impl Call<'_> {
     async fn perform(&self, claim: Option<Claim>, body: Vec<u8>) -> std::result::Result<Answer, Denied> {
         if simpledb::is_asked(self.head) {
             return simpledb::perform(self, &body);
+        }
+        if sign_in::is_asked(self.head) {
+            return sign_in::perform(self, &body);
         }
         if claim.as_ref().is_some_and(|claim| claim.session().is_none()) && posts::is_asked(self.head) {
             return posts::perform(self, &body);

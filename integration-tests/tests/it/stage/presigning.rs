@@ -5,6 +5,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::program::{Ask, Keys, Signed};
 use super::sigv4::{Scope, Signable, amz_date, canonical, encode, sha256_hex, signature};
@@ -24,6 +25,16 @@ pub(crate) fn git_password(keys: &Keys, at: Timestamp, (host, path): (&str, &str
     let canonical = format!("GIT\n{path}\n\nhost:{host}\n\nhost\n");
     let signature = signature(&scope.key(&keys.secret), (date.trim_end_matches('Z'), &scope), &canonical);
     format!("Basic {}", STANDARD.encode(format!("{}:{date}{signature}", keys.id)))
+}
+
+/// Where AWS's sign-in is asked for a token for keys, as brokers of the console ask it ("Enable custom identity broker access to
+/// the AWS console").
+pub(crate) fn sign_in(Keys { id, secret }: &Keys, token: Option<&str>) -> String {
+    let mut session = json!({"sessionId": id, "sessionKey": secret});
+    if let Some(token) = token {
+        session["sessionToken"] = json!(token);
+    }
+    format!("/federation?Action=getSigninToken&Session={}", encode(session.to_string().as_bytes(), b""))
 }
 
 /// The signature of version 2 over parameters that are spelled as RFC 3986 has it ("Signature Version 2 signing process").

@@ -168,7 +168,8 @@ impl Plan {
              sources:\n  checkout:\n    kind: kubernetes/service-account\n    issuer: {issuer}\n    \
              match: {{ namespace: shop, service_account: checkout }}\n\
              {callers}\n{targets}\n{grants}\neks_clusters: {clusters}\n\
-             endpoints:\n  \"*.amazonaws.com\": {cloud}\n  \"*.signin.aws.amazon.com\": {cloud}\n\
+             endpoints:\n  \"*.amazonaws.com\": {cloud}\n  \"*.signin.aws.amazon.com\": {cloud}\n  \
+             signin.aws.amazon.com: {cloud}\n  signin.amazonaws-us-gov.com: {cloud}\n  signin.amazonaws.cn: {cloud}\n\
              proxy:\n  listen: 127.0.0.1:0\n  directory: {directory}/proxy\n  token_file: {directory}/token\n\
              {upstream}{shared}  limits: {limits}\n\
              telemetry: {telemetry}\n\
