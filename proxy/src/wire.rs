@@ -12,6 +12,7 @@ pub(crate) mod holding;
 pub(crate) mod hop;
 pub(crate) mod interim;
 pub(crate) mod ledger;
+pub(crate) mod lent;
 pub(crate) mod pipe;
 pub(crate) mod pour;
 pub(crate) mod protocol;

@@ -1,17 +1,20 @@
 //! Requests of one connection, one after the other (HTTP/1.1).
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use http::Request;
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use lease::Lessor;
-use tokio::io::{AsyncRead, AsyncWrite};
+use serve::Shutdown;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::answers::refuse::with_causes;
 use crate::app::App;
@@ -22,6 +25,8 @@ use crate::upstream::Slot;
 use crate::wire::arriving::Arriving;
 use crate::wire::guard::Guard;
 use crate::wire::head::MAX_HEADERS;
+use crate::wire::ledger::Ledger;
+use crate::wire::lent::lend;
 
 /// Bytes read ahead, and of an answer that waits for a slow program, per connection.
 const MAX_BUFFER: usize = 128 * 1024;
@@ -29,34 +34,96 @@ const MAX_BUFFER: usize = 128 * 1024;
 /// Where the requests of a connection come through, and where the line upstream is kept for them.
 pub(crate) type Way = (Option<Aim>, Arc<Slot>);
 
+/// How long a connection keeps its HTTP server between two requests. The server's buffers are most of what an idle
+/// connection takes, and making another one costs next to nothing.
+const REST: Duration = Duration::from_secs(2);
+
 /// Serves requests until either side has had enough. `held`: what was read of them already.
 pub(crate) async fn serve<I, L>(io: I, held: BytesMut, (app, client): (Arc<App<L>>, Client), way: Way)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     L: Lessor,
 {
-    let guard = Guard::new(io, held, app.patience());
-    let shutdown = app.shutdown.clone();
+    let (guard, shutdown) = (Guard::new(io, held, app.patience()), app.shutdown.clone());
     let conversation = Arc::new(Conversation::new(app, client, way, guard.ledger()));
     let service = service_fn(move |request: Request<Incoming>| {
         let conversation = conversation.now();
         // In a box: between requests there is none.
         Box::pin(async move { Ok::<_, Infallible>(conversation.answer(request.map(Arriving::Http1)).await) })
     });
-    let requests = http1::Builder::new()
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(guard), service)
-        .with_upgrades();
-    let mut requests = pin!(requests);
-    let ended = tokio::select! {
-        ended = requests.as_mut() => ended,
-        () = shutdown.begun() => {
-            requests.as_mut().graceful_shutdown();
-            requests.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(cause = with_causes(&error), "connection of a program ended early");
+    if let Err(error) = go_on(guard, service, &shutdown).await {
+        tracing::debug!(cause = with_causes(&*error), "connection of a program ended early");
     }
 }
+
+/// Serves requests as long as they come, and rests between them.
+async fn go_on<I, S, B>(
+    mut guard: Guard<I>,
+    service: S,
+    shutdown: &Shutdown,
+) -> Result<(), Box<dyn Error + Send + Sync>>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService<Incoming, ResBody = B, Error = Infallible> + Clone,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
+    loop {
+        match Box::pin(converse(guard, service.clone(), shutdown)).await? {
+            Some(resting) => guard = resting,
+            None => return Ok(()),
+        }
+        let says_more = tokio::select! {
+            says_more = guard.says_more() => says_more?,
+            () = shutdown.begun() => false,
+        };
+        if !says_more {
+            return Ok(guard.shutdown().await?);
+        }
+    }
+}
+
+/// Serves requests until there is no more to say, or none for a while: then the connection comes back.
+async fn converse<I, S, B>(guard: Guard<I>, service: S, shutdown: &Shutdown) -> Result<Option<Guard<I>>, hyper::Error>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService<Incoming, ResBody = B, Error = Infallible>,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
+    let ledger = guard.ledger();
+    let (lent, home) = lend(guard);
+    let mut requests = Box::pin(
+        http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER)
+            .serve_connection(TokioIo::new(lent), service)
+            .with_upgrades(),
+    );
+    tokio::select! {
+        ended = requests.as_mut() => ended.map(|()| None),
+        () = shutdown.begun() => {
+            requests.as_mut().graceful_shutdown();
+            requests.await.map(|()| None)
+        }
+        () = rests(&ledger) => {
+            drop(requests);
+            Ok(home.take())
+        }
+    }
+}
+
+/// Ready when no request has come for a while, and nothing of the last one is left to do.
+async fn rests(ledger: &Ledger) {
+    let mut seen = None;
+    loop {
+        tokio::time::sleep(REST / 2).await;
+        let now = ledger.at_rest();
+        if now.is_some() && now == seen {
+            return;
+        }
+        seen = now;
+    }
+}
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! The reading side of a connection from a program: judges heads before the HTTP server sees them, and ends silence.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -57,6 +58,8 @@ pub(crate) struct Guard<I> {
     has_ended: bool,
     /// What was written last has not been taken yet.
     is_blocked: bool,
+    /// Nothing was written since the last flush.
+    is_flushed: bool,
     /// That of a program that does not send, and that of one that does not read: each would hide the other.
     unsaid: Silence,
     unread: Silence,
@@ -88,6 +91,7 @@ impl<I> Guard<I> {
             goodbye: None,
             has_ended: false,
             is_blocked: false,
+            is_flushed: true,
             unsaid: Silence::default(),
             unread: Silence::default(),
             patience,
@@ -137,6 +141,13 @@ impl<I> Guard<I> {
         good
     }
 
+    /// Tells whether the server has anything of this connection in its buffers.
+    fn tell_quiet(&self) {
+        let nothing_read = self.framing.is_between_requests() && self.held.is_empty();
+        let goes_on = matches!(self.after, After::More) && !self.has_ended;
+        self.ledger.say_quiet(self.is_flushed && nothing_read && goes_on);
+    }
+
     fn refuse(&mut self, why: Malformed) {
         tracing::debug!(%why, "request refused");
         self.after = match why {
@@ -183,6 +194,11 @@ impl<I> Guard<I> {
 }
 
 impl<I: AsyncRead + Unpin> Guard<I> {
+    /// Waits between two requests, where no server does; whether the program says more.
+    pub(crate) async fn says_more(&mut self) -> io::Result<bool> {
+        poll_fn(|cx| self.poll_rest_of_head(cx)).await
+    }
+
     /// Reads straight into the server's buffer; what may not be handed on yet is taken out again. `false` at the end of
     /// the stream.
     fn poll_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
@@ -204,6 +220,7 @@ impl<I: AsyncRead + Unpin> Guard<I> {
             self.held.extend_from_slice(&buf.filled()[start + good..]);
         }
         buf.set_filled(start + good);
+        self.tell_quiet();
         Poll::Ready(Ok(has_more))
     }
 
@@ -253,6 +270,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Guard<I> {
                 buf.put_slice(&this.held[..now]);
                 this.held.advance(now);
                 this.judged -= now;
+                this.tell_quiet();
                 return Poll::Ready(Ok(()));
             }
             match &mut this.after {
@@ -282,6 +300,8 @@ impl<I: AsyncRead + Unpin> AsyncRead for Guard<I> {
 impl<I: AsyncWrite + Unpin> Guard<I> {
     /// A program that does not read what it asked for is silent, too. While it reads, nobody waits for it to say something.
     fn or_silence<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.is_flushed = false;
+        self.tell_quiet();
         if written.is_ready() {
             self.unread.broken();
             self.unsaid.broken();
@@ -339,7 +359,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<I> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        if flushed.is_ready() { flushed } else { self.or_silence(cx, flushed) }
+        if flushed.is_pending() {
+            return self.or_silence(cx, flushed);
+        }
+        self.is_flushed = true;
+        self.tell_quiet();
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -24,6 +24,8 @@ pub(crate) struct Ledger {
     switched: AtomicBool,
     /// The program has shown who it is.
     known: AtomicBool,
+    /// All that was said is said, and nothing is half read.
+    quiet: AtomicBool,
     /// Who waits until no answer is owed.
     waiting: AtomicWaker,
 }
@@ -68,6 +70,17 @@ impl Ledger {
     /// Whether it has.
     pub(crate) fn is_known(&self) -> bool {
         self.known.load(Ordering::Acquire)
+    }
+
+    /// Whether all that was said is said, and nothing is half read.
+    pub(crate) fn say_quiet(&self, is_quiet: bool) {
+        self.quiet.store(is_quiet, Ordering::Release);
+    }
+
+    /// The number of heads so far, if whoever reads them has nothing in his hands: no request, and no answer or part of it.
+    pub(crate) fn at_rest(&self) -> Option<u64> {
+        let heads = self.heads.load(Ordering::Acquire);
+        (self.quiet.load(Ordering::Acquire) && !self.owes_an_answer() && !self.has_switched()).then_some(heads)
     }
 
     /// An answer has ended.
