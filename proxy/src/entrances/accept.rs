@@ -119,7 +119,7 @@ async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe, wanted:
                 return refuse((&app, &client, Some(&destination)), (&mut io, asked), &refusal).await;
             }
             let program = Program { io, held, asked, client: client.clone(), destination: None };
-            intercept::connect((app, client), program, destination).await;
+            intercept::connect((app, client), program, destination, wanted).await;
         }
         Ok(Opening::Request) => {
             let slot = app.upstreams.slot(Protocol::Http1);

@@ -10,6 +10,7 @@ use ca::Host;
 use lease::Lessor;
 use rustls::ServerConfig;
 use rustls::server::{Acceptor, ClientHello};
+use serve::Wanted;
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -24,6 +25,7 @@ use crate::entrances::asked::Asked;
 use crate::entrances::connection;
 use crate::entrances::distrust;
 use crate::entrances::meeting;
+use crate::entrances::opening::first;
 use crate::entrances::streams;
 use crate::entrances::words::{Spoken, first_words};
 use crate::places::aim::{Aim, Kind};
@@ -49,16 +51,21 @@ pub(crate) struct Program {
 /// Whose connection it is.
 pub(crate) type Caller<L> = (Arc<App<L>>, Client);
 
-/// Serves a connection that asked for a tunnel to `destination`.
-pub(crate) async fn connect<L: Lessor>(caller: Caller<L>, mut program: Program, destination: Destination) {
+/// Serves a connection that asked for a tunnel to `destination`; `wanted` tells when its place is.
+pub(crate) async fn connect<L: Lessor>(
+    caller: Caller<L>,
+    mut program: Program,
+    destination: Destination,
+    wanted: &Wanted,
+) {
     program.destination = Some(destination.clone());
     let aim = Aim::at(destination, &caller.0.endpoints);
     if let Err(barred) = caller.0.egress.admit(&aim, &caller.1) {
         return program.refuse(&caller.0, &Refusal::from(&barred)).await;
     }
     match aim.kind {
-        Kind::Cloud | Kind::Cluster => to_cloud(caller, program, aim).await,
-        Kind::Elsewhere => Box::pin(meeting::asked_for(caller, program, aim)).await,
+        Kind::Cloud | Kind::Cluster => to_cloud(caller, program, aim, wanted).await,
+        Kind::Elsewhere => Box::pin(meeting::asked_for(caller, program, aim, wanted)).await,
     }
 }
 
@@ -76,7 +83,7 @@ impl Program {
     }
 }
 
-async fn to_cloud<L: Lessor>(caller: Caller<L>, mut program: Program, aim: Aim) {
+async fn to_cloud<L: Lessor>(caller: Caller<L>, mut program: Program, aim: Aim, wanted: &Wanted) {
     let app = &caller.0;
     let tls = match certified(app, &aim) {
         Ok(tls) => tls,
@@ -85,14 +92,10 @@ async fn to_cloud<L: Lessor>(caller: Caller<L>, mut program: Program, aim: Aim) 
     if !program.welcome().await {
         return;
     }
-    let first = tokio::time::timeout(app.patience().head, first_words(&mut program.io, &mut program.held));
-    let first = tokio::select! {
-        biased;
-        first = first => first,
-        () = app.shutdown.begun() => return,
-    };
-    match first {
-        Ok(Ok(Spoken::Tls)) => Box::pin(intercept(caller, program, (aim, tls))).await,
+    let words = tokio::time::timeout(app.patience().head, first_words(&mut program.io, &mut program.held));
+    let Some(spoken) = first((app, wanted), words).await else { return };
+    match spoken {
+        Ok(Ok(Spoken::Tls)) => Box::pin(intercept(caller, program, (aim, tls), wanted)).await,
         Ok(Ok(Spoken::Http)) => in_clear(caller, program, (&aim.destination, Protocol::Http1)).await,
         Ok(Ok(Spoken::Http2)) => in_clear(caller, program, (&aim.destination, Protocol::Http2)).await,
         Ok(Ok(Spoken::Unknown)) => match Box::pin(app.upstreams.dialer().pipe(&aim.origin)).await {
@@ -112,14 +115,16 @@ pub(crate) fn certified<L>(app: &App<L>, aim: &Aim) -> Result<Arc<ServerConfig>,
     })
 }
 
-/// Both sides of a connection agree on what they speak, and the program's requests are served.
+/// Both sides of a connection agree on what they speak, and the program's requests are served. `wanted` tells when its
+/// place is.
 pub(crate) async fn intercept<L: Lessor>(
     (app, client): Caller<L>,
     program: Program,
     (aim, tls): (Aim, Arc<ServerConfig>),
+    wanted: &Wanted,
 ) {
     // Whatever a handshake needs is given back with its end: a connection may then rest for hours.
-    let handshake = Box::pin(shake_hands((&app, client.address), program, (&aim, tls)));
+    let handshake = Box::pin(shake_hands((&app, client.address), program, (&aim, tls), wanted));
     let Some((program, slot)) = handshake.await else { return };
     match slot.protocol() {
         Protocol::Http1 => {
@@ -134,9 +139,10 @@ async fn shake_hands<L>(
     (app, from): (&App<L>, IpAddr),
     Program { io, held, .. }: Program,
     (aim, tls): (&Aim, Arc<ServerConfig>),
+    wanted: &Wanted,
 ) -> Option<(Box<TlsStream<Ahead<Pipe>>>, Arc<Slot>)> {
     let hello = LazyConfigAcceptor::new(Acceptor::default(), Ahead::new(io, held));
-    let began = match tokio::time::timeout(app.patience().head, hello).await {
+    let began = match first((app, wanted), tokio::time::timeout(app.patience().head, hello)).await? {
         Ok(Ok(began)) => began,
         Ok(Err(error)) => {
             tracing::debug!(%error, "no TLS greeting of a program");

@@ -37,8 +37,8 @@ enum Named {
     Nobody,
 }
 
-/// Serves a tunnel that was asked for: refused while that can be said, if it leads nowhere.
-pub(crate) async fn asked_for<L: Lessor>(caller: Caller<L>, mut program: Program, aim: Aim) {
+/// Serves a tunnel that was asked for: refused while that can be said, if it leads nowhere. `wanted` tells when its place is.
+pub(crate) async fn asked_for<L: Lessor>(caller: Caller<L>, mut program: Program, aim: Aim, wanted: &Wanted) {
     let app = &caller.0;
     let (mut destination, mut said) = match app.upstreams.dialer().pipe(&aim.origin).await {
         Ok(dialled) => dialled,
@@ -47,12 +47,14 @@ pub(crate) async fn asked_for<L: Lessor>(caller: Caller<L>, mut program: Program
     if !program.welcome().await {
         return;
     }
-    let spoken = tokio::select! {
-        spoken = first_words(&mut program.io, &mut program.held) => spoken,
-        speaks = speaks_first(&mut destination, &mut said) => speaks.map(|()| Spoken::Unknown),
-        () = app.shutdown.begun() => return,
-        () = tokio::time::sleep(app.idle()) => return,
+    let words = async {
+        tokio::select! {
+            spoken = first_words(&mut program.io, &mut program.held) => Some(spoken),
+            speaks = speaks_first(&mut destination, &mut said) => Some(speaks.map(|()| Spoken::Unknown)),
+            () = tokio::time::sleep(app.idle()) => None,
+        }
     };
+    let Some(Some(spoken)) = first((app, wanted), words).await else { return };
     if let Ok(Spoken::Http | Spoken::Http2) = spoken {
         // What is read is sent on connections that are for it: this one would stand idle beside them.
         drop((destination, said));
@@ -61,7 +63,7 @@ pub(crate) async fn asked_for<L: Lessor>(caller: Caller<L>, mut program: Program
     }
     match spoken {
         Ok(Spoken::Tls) => match named(app, &mut program, &aim.destination).await {
-            Ok(Named::Cloud(aim, tls)) => intercept(caller, program, (*aim, tls)).await,
+            Ok(Named::Cloud(aim, tls)) => intercept(caller, program, (*aim, tls), wanted).await,
             Ok(Named::Other(_) | Named::Nobody) => tunnel(app, program, (destination, said)).await,
             Err(refusal) => program.refuse(app, &refusal).await,
         },
@@ -95,7 +97,7 @@ pub(crate) async fn led_here<L: Lessor>(caller: Caller<L>, mut program: Program,
         Err(error) => return tracing::debug!(%error, "the program left its connection"),
     };
     match (named, barred) {
-        (Ok(Named::Cloud(aim, tls)), _) => intercept(caller, program, (*aim, tls)).await,
+        (Ok(Named::Cloud(aim, tls)), _) => intercept(caller, program, (*aim, tls), wanted).await,
         (Ok(Named::Other(_) | Named::Nobody), None) => through(app, program, there).await,
         (Ok(Named::Other(name)), Some(barred)) => {
             // What only the name allows is dialled by the name.

@@ -149,6 +149,34 @@ async fn silent_connections_give_way_at_the_door_that_is_full_and_at_no_other() 
 }
 
 #[tokio::test]
+async fn tunnels_in_which_nothing_is_said_give_way_too() {
+    let (mirror, elsewhere) = (Mirror::new().await, Scripted::new().await);
+    for (authority, said) in [
+        (format!("{S3}:443"), &b""[..]),
+        // A greeting that has begun.
+        (format!("{S3}:443"), &b"\x16\x03\x01"[..]),
+        (format!("127.0.0.1:{}", elsewhere.address.port()), &b""[..]),
+    ] {
+        let mut wish = Wish::aws_at(mirror.address);
+        wish.limits.connections = 2;
+        let stage = Stage::with(wish).await;
+        let (mut oldest, mut other) = (connect(&stage, &authority).await, connect(&stage, &authority).await);
+        for io in [&mut oldest, &mut other] {
+            io.write_all(said).await.unwrap();
+        }
+
+        let mut io = dial(&stage).await;
+        let request = Signed::get(&stage, "/x").absolute_head();
+        let answered = tokio::time::timeout(SOON, exchange(&mut io, &request)).await;
+        let answered = answered.unwrap_or_else(|_| panic!("no place: {authority}"));
+        assert_eq!((answered.status, stage.metrics.shed.value()), (200, 1), "{authority}, {said:?}");
+        assert_eq!(rest(&mut oldest).await, b"", "the one that has waited longest");
+        let still = tokio::time::timeout(IDLE, other.read(&mut [0])).await;
+        assert!(still.is_err(), "one place is enough");
+    }
+}
+
+#[tokio::test]
 async fn connection_that_says_nothing_does_not_hold_up_the_end() {
     let mirror = Mirror::new().await;
     let stage = Stage::with(Wish::aws_at(mirror.address)).await;
