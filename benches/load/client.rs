@@ -92,10 +92,16 @@ impl Connection {
         Ok(begun.elapsed())
     }
 
-    /// Sends `head` and a body that is there, and reads the answer.
-    pub(crate) async fn upload_whole(&mut self, head: &[u8], body: &[u8]) -> anyhow::Result<()> {
+    /// Sends `head` and a body in pieces that are there or made one by one, and reads the answer.
+    pub(crate) async fn upload_pieces(
+        &mut self,
+        head: &[u8],
+        pieces: impl IntoIterator<Item: AsRef<[u8]>>,
+    ) -> anyhow::Result<()> {
         self.stream.write_all(head).await?;
-        self.stream.write_all(body).await?;
+        for piece in pieces {
+            self.stream.write_all(piece.as_ref()).await?;
+        }
         self.stream.flush().await?;
         self.answer().await
     }

@@ -25,9 +25,6 @@ const READ: usize = 128 * 1024;
 /// Passed on at once: four records of TLS.
 const PIECE: usize = 64 * 1024;
 
-/// As long as AWS's.
-const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-
 type Upstream = client::TlsStream<BufReader<TcpStream>>;
 type Program = server::TlsStream<BufReader<TcpStream>>;
 
@@ -49,7 +46,7 @@ pub(crate) async fn serve(origin: u16, trusted: PathBuf, signs: bool) -> anyhow:
         acceptor: TlsAcceptor::from(stage::server_tls(&stage::own_root()?, &[b"http/1.1"])?),
         connector: TlsConnector::from(stage::client_tls(&trusted)?),
         kept: RefCell::default(),
-        sign: signs.then(|| (stage::signing_key(SECRET, &stage::date()), stage::date())),
+        sign: signs.then(|| (stage::signing_key(stage::SECRET, &stage::date()), stage::date())),
     });
     say(&[&listener])?;
     let local = LocalSet::new();
@@ -131,8 +128,7 @@ impl Floor {
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let host = stage::HOST;
         let (token, payload) = (Some(stage::TOKEN), stage::UNSIGNED);
-        stage::Unsigned { method, path, host, date, token, payload, decoded: None }
-            .sign(("ASIAEXAMPLEEXAMPLEEX", key), out);
+        stage::Unsigned { method, path, host, date, token, payload, decoded: None }.sign((stage::SIGNER, key), out);
         out.extend_from_slice(b"\r\n");
         Ok(length)
     }

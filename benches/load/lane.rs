@@ -9,7 +9,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::client::Route;
 use crate::server::Server;
-use crate::stage::{self, CHUNKS, STREAM, UNSIGNED, Unsigned};
+use crate::stage::{self, CHUNKED, CHUNKS, STREAM, SignedChunks, UNSIGNED, Unsigned};
 
 /// What a lane's requests are signed with.
 #[derive(Clone)]
@@ -94,13 +94,21 @@ impl Lane {
         self.request("PUT", (stage::HOST, "/stream"), (UNSIGNED, Some(STREAM))).0
     }
 
-    /// A `PUT` of `total` bytes in signed chunks: head and body. `None` if the lane's client does not sign.
-    pub(crate) fn put_chunks(&self, total: usize, chunk: usize) -> Option<(Vec<u8>, Vec<u8>)> {
-        let placeholder = self.placeholder.as_ref()?;
-        let length = stage::framed_length(total, chunk) as u64;
-        let (head, seed) = self.request("PUT", (stage::HOST, "/chunks"), (CHUNKS, Some(length)));
-        let body = stage::signed_chunks(total, chunk, (&placeholder.date, &placeholder.key, &seed));
-        Some((head, body))
+    /// A `PUT` of [`CHUNKED`] bytes in signed chunks of `chunk`: head and body. `None` if the lane's client does not sign.
+    pub(crate) fn put_chunks(&self, path: &str, chunk: usize) -> Option<(Vec<u8>, SignedChunks)> {
+        let Placeholder { key, date, .. } = self.placeholder.as_ref()?;
+        let length = stage::framed_length(CHUNKED, chunk) as u64;
+        let (head, seed) = self.request("PUT", (stage::HOST, path), (CHUNKS, Some(length)));
+        Some((head, SignedChunks::new((CHUNKED, chunk), (date, key, &seed))))
+    }
+
+    /// Whether what arrives at the origin is signed with the lease, and not with what the client has.
+    pub(crate) async fn is_countersigned(&self) -> anyhow::Result<bool> {
+        let get = self.request("GET", (stage::HOST, stage::SHOWN), (UNSIGNED, None)).0;
+        let mut connection = self.route.connect(stage::HOST).await?;
+        connection.exchange(&get).await?;
+        let shown = connection.text();
+        Ok(shown.contains(&format!("Credential={}/", stage::SIGNER)) && shown.contains("Signature="))
     }
 
     /// A head, and its signature.
@@ -116,15 +124,12 @@ impl Lane {
             head.push_str(&format!("Content-Length: {length}\r\n"));
         }
         if payload == CHUNKS {
-            head.push_str(&format!(
-                "Content-Encoding: aws-chunked\r\nx-amz-decoded-content-length: {}\r\n",
-                stage::CHUNKED
-            ));
+            head.push_str(&format!("Content-Encoding: aws-chunked\r\nx-amz-decoded-content-length: {CHUNKED}\r\n"));
         }
         let mut head = head.into_bytes();
         let mut signature = String::new();
         if let Some(Placeholder { id, key, date, .. }) = &self.placeholder {
-            let decoded = (payload == CHUNKS).then_some(stage::CHUNKED);
+            let decoded = (payload == CHUNKS).then_some(CHUNKED);
             signature = Unsigned { method, path, host, date, token: None, payload, decoded }.sign((id, key), &mut head);
         }
         head.extend_from_slice(b"\r\n");

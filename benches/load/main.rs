@@ -10,6 +10,7 @@ mod client;
 mod floor;
 mod lane;
 mod measure;
+mod multipart;
 mod origin;
 mod peers;
 mod relay;
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum as _};
 
 use crate::peers::Peer;
 use crate::work::Work;
@@ -36,9 +37,9 @@ struct Arguments {
     /// What to measure; everything if it is not said.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Work>,
-    /// Peers to measure beside ours.
-    #[arg(long, value_delimiter = ',')]
-    peers: Vec<Peer>,
+    /// Peers to measure beside ours: those that are installed, if it is not said; none, if none is named.
+    #[arg(long, value_delimiter = ',', num_args = 0..)]
+    peers: Option<Vec<Peer>>,
     /// Interleaved rounds; the medians are printed.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -100,9 +101,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             Some(Role::Soak { minutes }) => soak::run(minutes).await,
             None => {
                 let works = if arguments.only.is_empty() { Work::ALL.to_vec() } else { arguments.only };
-                let plan =
-                    measure::Plan { works, peers: arguments.peers, rounds: arguments.rounds, idle: arguments.idle };
-                plan.run().await
+                let peers = arguments.peers.unwrap_or_else(|| Peer::value_variants().to_vec());
+                measure::Plan { works, peers, rounds: arguments.rounds, idle: arguments.idle }.run().await
             }
         }
     })

@@ -1,6 +1,6 @@
-//! The destination: TLS, keep-alive, 1 KiB to every GET, [`stage::STREAM`] bytes to `/stream`, any body drained. It answers
-//! the token service's one question as well, in clear text, because a credential is needed to start; it verifies nothing:
-//! what a signature costs is measured here, that it is right is tested elsewhere.
+//! The destination: TLS, keep-alive, 1 KiB to every GET, [`stage::STREAM`] bytes to `/stream`, any body drained and counted.
+//! It answers the token service's one question as well, in clear text, because a credential is needed to start; it verifies
+//! nothing, but shows what a signature it was asked with: what one costs is measured here, that it is right is tested elsewhere.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -18,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::multipart;
 use crate::stage;
 
 /// A piece of the stream, as large as a server reads from a disk at once.
@@ -79,15 +81,21 @@ pub(crate) async fn answer(
     if request.uri().path() == "/stream" && request.method() == hyper::Method::GET {
         return Ok(Response::new(Either::Right(Stream { piece, left: stage::STREAM })));
     }
+    if request.uri().path() == stage::SHOWN {
+        let shown = request.headers().get(AUTHORIZATION).map_or(&b"none"[..], HeaderValue::as_bytes);
+        return Ok(Response::new(Either::Left(Full::new(Bytes::copy_from_slice(shown)))));
+    }
+    let begins = request.uri().query() == Some(multipart::BEGIN);
     let mut body = request.into_body();
     let mut received = 0;
     while let Some(Ok(frame)) = body.frame().await {
         received += frame.data_ref().map_or(0, Bytes::len);
     }
-    let answer = match (exchange, received) {
-        (true, _) => Bytes::from(stage::SESSION),
-        (false, 0) => piece.slice(..1024),
-        (false, received) => Bytes::from(received.to_string()),
+    let answer = match received {
+        _ if exchange => Bytes::from_static(stage::SESSION.as_bytes()),
+        _ if begins => Bytes::from_static(multipart::BEGUN.as_bytes()),
+        0 => piece.slice(..1024),
+        received => Bytes::from(received.to_string()),
     };
     Ok(Response::new(Either::Left(Full::new(answer))))
 }

@@ -1,4 +1,7 @@
-//! The peers: what others would put in our place. None of them signs; each ends the client's TLS and opens its own.
+//! The peers: what others would put in our place. Each ends the client's TLS and opens its own; one of them signs.
+
+mod envoy;
+mod squid;
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +9,7 @@ use anyhow::Context as _;
 use tokio::process::Command;
 
 use crate::certificates;
-use crate::server::Server;
+use crate::server::{Server, free_port};
 use crate::stage::HOST;
 
 /// What a peer is given to start with.
@@ -25,6 +28,8 @@ pub(crate) enum Peer {
     Hudsucker,
     Mitmproxy,
     Squid,
+    Envoy,
+    EnvoySigning,
 }
 
 impl Peer {
@@ -36,12 +41,17 @@ impl Peer {
             Self::Hudsucker => "hudsucker (no-op)",
             Self::Mitmproxy => "mitmproxy",
             Self::Squid => "squid ssl-bump",
+            Self::Envoy => "Envoy (TLS both sides)",
+            Self::EnvoySigning => "Envoy, signing",
         }
     }
 
     /// Whether it is asked for a tunnel; the others stand where the origin would, with a certificate of one host.
     pub(crate) const fn is_forward(self) -> bool {
-        !matches!(self, Self::Nginx | Self::Haproxy)
+        match self {
+            Self::Nginx | Self::Haproxy | Self::Envoy | Self::EnvoySigning => false,
+            Self::Hudsucker | Self::Mitmproxy | Self::Squid => true,
+        }
     }
 
     /// The program, if it is installed; `peers` is where `benches/compare` installs those that Debian does not have.
@@ -52,6 +62,7 @@ impl Peer {
             Self::Hudsucker => peers.join("hudsucker/release/hudsucker-peer"),
             Self::Mitmproxy => peers.join("mitmproxy/bin/mitmdump"),
             Self::Squid => PathBuf::from("/usr/sbin/squid"),
+            Self::Envoy | Self::EnvoySigning => peers.join("envoy/bin/envoy"),
         };
         program.exists().then_some(program)
     }
@@ -62,29 +73,18 @@ impl Peer {
         // `target/release/load` stands two below the folder with `peers`.
         let peers = std::env::current_exe()?.ancestors().nth(2).context("a target folder")?.join("peers");
         let program = self.program(&peers).context("it is not installed; benches/compare does that")?;
-        std::fs::create_dir_all(&ground.folder)?;
-        let is_root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&ground.folder)?) == 0;
-        let mut command = if self == Self::Squid && is_root { nobody(&program) } else { Command::new(program) };
+        let mut command = Command::new(&program);
         match self {
             Self::Nginx => nginx(&mut command, ground, port)?,
             Self::Haproxy => haproxy(&mut command, ground, port)?,
             Self::Hudsucker => hudsucker(&mut command, ground, port)?,
             Self::Mitmproxy => mitmproxy(&mut command, ground, port)?,
-            Self::Squid => squid(&mut command, ground, port)?,
+            Self::Squid => return squid::start(&program, ground, port).await,
+            Self::Envoy => envoy::prepare(&mut command, ground, (port, false))?,
+            Self::EnvoySigning => envoy::prepare(&mut command, ground, (port, true))?,
         }
         Server::other(command, port, ground.folder.join("log")).await
     }
-}
-
-/// Squid does not run as root; Debian's package makes a user for it.
-fn nobody(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=proxy", "--regid=proxy", "--clear-groups"]).arg(program);
-    command
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
@@ -137,8 +137,11 @@ fn hudsucker(command: &mut Command, ground: &Ground<'_>, port: u16) -> anyhow::R
 
 fn mitmproxy(command: &mut Command, ground: &Ground<'_>, port: u16) -> anyhow::Result<()> {
     let (folder, (origin, root)) = (&ground.folder, ground.origin);
+    // Where it is led is not told to it: it keeps a connection for the address that was asked for, and would make one for
+    // every request if `server_connect` gave it another.
     let redirect = format!(
-        "def server_connect(data):\n    data.server.address = ('127.0.0.1', {origin})\n    data.server.sni = '{HOST}'\n"
+        "import asyncio\n\ndial = asyncio.open_connection\n\nasync def to_origin(*_, **options):\n    return await dial('127.0.0.1', {origin}, **options)\n\n\
+         asyncio.open_connection = to_origin\n\ndef server_connect(data):\n    data.server.sni = '{HOST}'\n"
     );
     write(&folder.join("redirect.py"), &redirect)?;
     certificates::authority(folder, "mitmproxy-ca.pem")?;
@@ -147,34 +150,5 @@ fn mitmproxy(command: &mut Command, ground: &Ground<'_>, port: u16) -> anyhow::R
     command.args(["-q", "--listen-host", "127.0.0.1", "-p", &port, "--set", &confdir, "--set", &roots]);
     command.args(["--set", "stream_large_bodies=1m", "--set", "connection_strategy=lazy", "-s"]);
     command.arg(folder.join("redirect.py"));
-    Ok(())
-}
-
-fn squid(command: &mut Command, ground: &Ground<'_>, port: u16) -> anyhow::Result<()> {
-    let (folder, (origin, root)) = (&ground.folder, ground.origin);
-    certificates::authority(folder, "both.pem")?;
-    let at = folder.display();
-    let helper = "/usr/lib/squid/security_file_certgen";
-    let made = std::process::Command::new(helper)
-        .args(["-c", "-s"])
-        .arg(folder.join("certs"))
-        .args(["-M", "16MB"])
-        .output()?;
-    anyhow::ensure!(made.status.success(), "{helper}: {}", String::from_utf8_lossy(&made.stderr));
-    let config = format!(
-        "http_port 127.0.0.1:{port} ssl-bump generate-host-certificates=on dynamic_cert_mem_cache_size=16MB tls-cert={at}/both.pem\n\
-         sslcrtd_program {helper} -s {at}/certs -M 16MB\nsslcrtd_children 1 startup=1 idle=1\nssl_bump bump all\n\
-         cache_peer 127.0.0.1 parent {origin} 0 no-query no-digest originserver tls tls-cafile={} ssldomain={HOST}\nnever_direct allow all\n\
-         http_access allow all\ncache deny all\naccess_log none\ncache_log {at}/cache.log\npid_filename {at}/pid\ncoredump_dir {at}\n\
-         server_persistent_connections on\nclient_persistent_connections on\nvia off\nforwarded_for transparent\npinger_enable off\n\
-         max_filedescriptors 16384\n",
-        root.display()
-    );
-    write(&folder.join("squid.conf"), &config)?;
-    if std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(folder)?) == 0 {
-        let given = std::process::Command::new("chown").args(["-R", "proxy:proxy"]).arg(folder).status()?;
-        anyhow::ensure!(given.success(), "squid's folder cannot be given to it");
-    }
-    command.args(["-N", "-f"]).arg(folder.join("squid.conf"));
     Ok(())
 }

@@ -133,6 +133,11 @@ impl Server {
     }
 }
 
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 /// The fields of a stat line behind the name, from the third on.
 fn stat(process: u32) -> anyhow::Result<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;

@@ -18,15 +18,21 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 /// The host that programs call.
 pub(crate) const HOST: &str = "bench.s3.us-east-1.amazonaws.com";
 
-/// Where our proxy listens.
-pub(crate) const PROXY: u16 = 18193;
-
 /// Where the endpoint map finds the origin: a name, because certificates are for names.
 const ORIGIN: &str = "localhost";
 
 const ISSUER: &str = "https://cluster.bench";
 const AUDIENCE: &str = "countersign";
 const KEY_ID: &str = "bench";
+
+/// Where the origin answers with the `Authorization` that it was asked with.
+pub(crate) const SHOWN: &str = "/authorization";
+
+/// The key id that the token service gives away: what a real signature here is known by.
+pub(crate) const SIGNER: &str = "ASIAEXAMPLEEXAMPLEEX";
+
+/// Its secret, as long as AWS's.
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// A session token of the usual size.
 pub(crate) const TOKEN: &str = include_str!("token.txt");
@@ -101,8 +107,14 @@ pub(crate) fn pod_token(jwks: &Path, token: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A config for the real binary: every AWS host is the origin, but for the token service, which it answers in clear.
-pub(crate) fn config(folder: &Path, (origin, clear): (u16, u16), origin_root: &Path) -> anyhow::Result<PathBuf> {
+/// A config for the real binary, which listens on `port`: every AWS host is the origin, but for the token service, which
+/// it answers in clear.
+pub(crate) fn config(
+    folder: &Path,
+    port: u16,
+    (origin, clear): (u16, u16),
+    origin_root: &Path,
+) -> anyhow::Result<PathBuf> {
     let path = folder.join("countersign.yaml");
     let text = format!(
         "version: 1\nrealm: bench\n\
@@ -110,7 +122,7 @@ pub(crate) fn config(folder: &Path, (origin, clear): (u16, u16), origin_root: &P
          targets:\n  bench:\n    kind: aws\n    role: arn:aws:iam::123456789012:role/bench\n    region: us-east-1\n    default: true\n\
          grants:\n  - name: load\n    from: load\n    to: bench\n    allow: [\"*\"]\n\
          endpoints:\n  sts.us-east-1.amazonaws.com: http://127.0.0.1:{clear}\n  \"*.amazonaws.com\": https://{ORIGIN}:{origin}\n\
-         proxy:\n  listen: 127.0.0.1:{PROXY}\n  directory: proxy\n  token_file: token\n  upstream:\n    ca_file: {}\n\
+         proxy:\n  listen: 127.0.0.1:{port}\n  directory: proxy\n  token_file: token\n  upstream:\n    ca_file: {}\n\
          broker:\n  store: broker.db\n  issuer: http://127.0.0.1:1\n  listen: 127.0.0.1:0\n",
         origin_root.display()
     );
@@ -130,7 +142,8 @@ pub(crate) const STREAM: u64 = 256 << 20;
 /// Bytes of the body that is sent in signed chunks, four times for one [`STREAM`].
 pub(crate) const CHUNKED: usize = 64 << 20;
 
-const REGION: &str = "us-east-1";
+/// Where the bucket is.
+pub(crate) const REGION: &str = "us-east-1";
 
 /// The time as SigV4 has it.
 pub(crate) fn date() -> String {
@@ -151,6 +164,7 @@ pub(crate) fn signing_key(secret: &str, date: &str) -> hmac::Key {
 /// depend on what measures.
 pub(crate) struct Unsigned<'a> {
     pub(crate) method: &'a str,
+    /// With its query, if it has one, as it is canonical.
     pub(crate) path: &'a str,
     pub(crate) host: &'a str,
     pub(crate) date: &'a str,
@@ -172,9 +186,10 @@ impl Unsigned<'_> {
             Some(length) => (format!("x-amz-decoded-content-length:{length}\n"), ";x-amz-decoded-content-length"),
             None => (String::new(), ""),
         };
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let names = format!("host;x-amz-content-sha256;x-amz-date{decoded_name}{token_name}");
         let canonical = format!(
-            "{method}\n{path}\n\nhost:{host}\nx-amz-content-sha256:{payload}\nx-amz-date:{date}\n{decoded_line}{token_line}\n{names}\n{payload}"
+            "{method}\n{path}\n{query}\nhost:{host}\nx-amz-content-sha256:{payload}\nx-amz-date:{date}\n{decoded_line}{token_line}\n{names}\n{payload}"
         );
         let scope = scope(date);
         let hash = hex::encode(digest::digest(&digest::SHA256, canonical.as_bytes()));
@@ -197,28 +212,46 @@ fn scope(date: &str) -> String {
     format!("{}/{REGION}/s3/aws4_request", &date[..8])
 }
 
-/// A body of `total` bytes in signed chunks, as the older SDKs of Java and Go send it: the chain begins at the head's
-/// signature.
-pub(crate) fn signed_chunks(total: usize, chunk: usize, (date, key, seed): (&str, &hmac::Key, &str)) -> Vec<u8> {
-    let (content, scope) = (vec![b'x'; chunk], scope(date));
-    let empty = hex::encode(digest::digest(&digest::SHA256, b""));
-    let (mut body, mut before, mut left) = (Vec::with_capacity(framed_length(total, chunk)), seed.to_owned(), total);
-    loop {
-        let piece = &content[..chunk.min(left)];
-        let hash = hex::encode(digest::digest(&digest::SHA256, piece));
-        let to_sign = format!("AWS4-HMAC-SHA256-PAYLOAD\n{date}\n{scope}\n{before}\n{empty}\n{hash}");
-        before = hex::encode(hmac::sign(key, to_sign.as_bytes()));
-        body.extend_from_slice(format!("{:x};chunk-signature={before}\r\n", piece.len()).as_bytes());
-        body.extend_from_slice(piece);
-        body.extend_from_slice(b"\r\n");
-        if piece.is_empty() {
-            return body;
-        }
-        left -= piece.len();
+/// A body in signed chunks, frame by frame, as the older SDKs of Java and Go send it: the chain begins at the head's
+/// signature, and the last frame is empty.
+pub(crate) struct SignedChunks {
+    key: hmac::Key,
+    date: String,
+    /// The signature before.
+    before: String,
+    /// What every chunk but the last ones holds.
+    content: Vec<u8>,
+    /// Bytes to come; `None` behind the last frame.
+    left: Option<usize>,
+}
+
+impl SignedChunks {
+    /// `total` bytes in chunks of `chunk`.
+    pub(crate) fn new((total, chunk): (usize, usize), (date, key, seed): (&str, &hmac::Key, &str)) -> Self {
+        let content = vec![b'x'; chunk];
+        Self { key: key.clone(), date: date.to_owned(), before: seed.to_owned(), content, left: Some(total) }
     }
 }
 
-/// How long such a body is.
+impl Iterator for SignedChunks {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let left = self.left?;
+        let piece = &self.content[..self.content.len().min(left)];
+        self.left = (left > 0).then(|| left - piece.len());
+        let [empty, hash] = [&[][..], piece].map(|bytes| hex::encode(digest::digest(&digest::SHA256, bytes)));
+        let (date, scope, before) = (&self.date, scope(&self.date), &self.before);
+        let to_sign = format!("AWS4-HMAC-SHA256-PAYLOAD\n{date}\n{scope}\n{before}\n{empty}\n{hash}");
+        self.before = hex::encode(hmac::sign(&self.key, to_sign.as_bytes()));
+        let mut frame = format!("{:x};chunk-signature={}\r\n", piece.len(), self.before).into_bytes();
+        frame.extend_from_slice(piece);
+        frame.extend_from_slice(b"\r\n");
+        Some(frame)
+    }
+}
+
+/// How long such a body is, with all its frames.
 pub(crate) fn framed_length(total: usize, chunk: usize) -> usize {
     let frame = |length: usize| format!("{length:x}").len() + ";chunk-signature=".len() + 64 + 2 + length + 2;
     let rest = if total.is_multiple_of(chunk) { 0 } else { frame(total % chunk) };

@@ -39,6 +39,10 @@ impl Table {
         self.rows[row].failed = Some(why.to_owned());
     }
 
+    pub(crate) fn has_failed(&self, row: usize) -> bool {
+        self.rows[row].failed.is_some()
+    }
+
     /// Prints it in Markdown: each median and, in parentheses, ours divided by it.
     pub(crate) fn print(&self) {
         println!(
@@ -49,10 +53,12 @@ impl Table {
         );
         let ours = self.rows.last();
         for row in &self.rows {
+            // What it gave before it failed does not compare.
+            if let Some(why) = &row.failed {
+                println!("| {} | {why} |", row.name);
+                continue;
+            }
             if row.values.is_empty() {
-                if let Some(why) = &row.failed {
-                    println!("| {} | {why} |", row.name);
-                }
                 continue;
             }
             let cells = (0..self.columns.len()).map(|column| {

@@ -4,21 +4,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use tokio::task::JoinSet;
 
+use crate::client::Connection;
 use crate::lane::Lane;
+use crate::multipart;
 use crate::stage::{CHUNKED, HOST, STREAM};
 
-/// Requests one after the other, and before them as many tenths to warm up.
-const REQUESTS: usize = 4_000;
+/// Requests one after the other, for this long; before them a tenth of it to warm up. A time and not a number, so that who is
+/// slow takes no longer; it is many of the hundredths of a second in which the kernel tells processor time.
+const ALONE: Duration = Duration::from_secs(3);
 const CONNECTIONS: usize = 64;
 const CROWD: Duration = Duration::from_secs(4);
 /// Bytes handed to the socket at once, as SDKs do it.
-const PIECE: usize = 256 * 1024;
-const CHUNK: usize = 64 * 1024;
+pub(crate) const PIECE: usize = 256 * 1024;
+pub(crate) const CHUNK: usize = 64 * 1024;
 /// For fresh connections: this long, on one after the other.
 const FRESH: Duration = Duration::from_secs(3);
-/// Idle tunnels are counted after things have settled.
+/// Idle tunnels are opened for so long at most, so many at once, and counted after things have settled.
+const OPENING: Duration = Duration::from_secs(12);
+const OPENED_AT_ONCE: usize = 16;
+/// Fewer say nothing about one.
+const ENOUGH: usize = 100;
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// A workload.
@@ -34,13 +41,16 @@ pub(crate) enum Work {
     Chunks,
     /// Idle tunnels.
     Idle,
+    /// A 1 GiB `PUT`, and 5 GiB in parts.
+    Multipart,
 }
 
 /// A figure: what it is, and the value.
 pub(crate) type Figure = (&'static str, f64);
 
 impl Work {
-    pub(crate) const ALL: [Self; 5] = [Self::Small, Self::Streams, Self::Fresh, Self::Chunks, Self::Idle];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Small, Self::Streams, Self::Fresh, Self::Chunks, Self::Idle, Self::Multipart];
 
     /// As the table is headed.
     pub(crate) const fn title(self) -> &'static str {
@@ -50,6 +60,16 @@ impl Work {
             Self::Fresh => "(c) a fresh CONNECT and TLS for each request",
             Self::Chunks => "(e) chunk-signed 256 MiB upload, 64 KiB chunks",
             Self::Idle => "(d) idle tunnels",
+            Self::Multipart => "(f) large objects, signed again",
+        }
+    }
+
+    /// How often it is measured, if `rounds` are asked for. Memory that was used once is taken from for what comes next, and
+    /// would not be seen.
+    pub(crate) const fn rounds(self, rounds: usize) -> usize {
+        match self {
+            Self::Small | Self::Streams | Self::Fresh | Self::Chunks => rounds,
+            Self::Idle | Self::Multipart => 1,
         }
     }
 
@@ -61,6 +81,7 @@ impl Work {
             Self::Fresh => fresh(lane).await,
             Self::Chunks => chunks(lane).await,
             Self::Idle => idle_tunnels(lane, idle).await,
+            Self::Multipart => multipart::measure(lane).await,
         }
     }
 }
@@ -73,22 +94,22 @@ fn cpu(lane: &Lane) -> anyhow::Result<f64> {
 async fn small(lane: &Lane) -> anyhow::Result<Vec<Figure>> {
     let mut connection = lane.route.connect(HOST).await?;
     let get = lane.get(HOST);
-    for _ in 0..REQUESTS / 10 {
+    let begun = Instant::now();
+    while begun.elapsed() < ALONE / 10 {
         connection.exchange(&get).await?;
     }
-    let mut times = Vec::with_capacity(REQUESTS);
-    let before = cpu(lane)?;
-    for _ in 0..REQUESTS {
+    let (mut times, before, begun) = (Vec::new(), cpu(lane)?, Instant::now());
+    while begun.elapsed() < ALONE {
         times.push(connection.exchange(&get).await?.as_secs_f64() * 1e6);
     }
-    let alone = (cpu(lane)? - before) * 1e6 / REQUESTS as f64;
+    let alone = (cpu(lane)? - before) * 1e6 / times.len() as f64;
     times.sort_by(f64::total_cmp);
     let before = cpu(lane)?;
     let (requests, seconds) = crowd(lane).await?;
     let crowded = (cpu(lane)? - before) * 1e6 / requests;
     Ok(vec![
-        ("1 connection: p50 µs", times[REQUESTS / 2]),
-        ("p99 µs", times[REQUESTS * 99 / 100]),
+        ("1 connection: p50 µs", times[times.len() / 2]),
+        ("p99 µs", times[times.len() * 99 / 100]),
         ("CPU µs per request", alone),
         ("64 connections: req/s", requests / seconds),
         ("CPU µs per request", crowded),
@@ -98,7 +119,7 @@ async fn small(lane: &Lane) -> anyhow::Result<Vec<Figure>> {
 /// Many connections that ask as fast as they are answered.
 async fn crowd(lane: &Lane) -> anyhow::Result<(f64, f64)> {
     let done = Arc::new(AtomicU64::new(0));
-    let mut clients = tokio::task::JoinSet::new();
+    let mut clients = JoinSet::new();
     let begun = Instant::now();
     for _ in 0..CONNECTIONS {
         let (route, get, done) = (lane.route.clone(), lane.get(HOST), done.clone());
@@ -141,12 +162,14 @@ async fn streams(lane: &Lane) -> anyhow::Result<Vec<Figure>> {
 }
 
 async fn chunks(lane: &Lane) -> anyhow::Result<Vec<Figure>> {
-    let Some((head, body)) = lane.put_chunks(CHUNKED, CHUNK) else { return Ok(Vec::new()) };
+    let Some((head, body)) = lane.put_chunks("/chunks", CHUNK) else { return Ok(Vec::new()) };
+    // Made before, because what it costs is the client's.
+    let body = body.collect::<Vec<_>>().concat();
     let mut connection = lane.route.connect(HOST).await?;
     let (before, mut took) = (cpu(lane)?, Duration::ZERO);
     for _ in 0..STREAM / CHUNKED as u64 {
         let begun = Instant::now();
-        connection.upload_whole(&head, &body).await?;
+        connection.upload_pieces(&head, [&body]).await?;
         took += begun.elapsed();
     }
     let gigabytes = STREAM as f64 / 1e9;
@@ -182,19 +205,46 @@ async fn connections(lane: &Lane, host: impl Fn(usize) -> String) -> anyhow::Res
 
 async fn idle_tunnels(lane: &Lane, count: usize) -> anyhow::Result<Vec<Figure>> {
     let Some(server) = &lane.server else { return Ok(Vec::new()) };
-    let get = lane.get(HOST);
-    // What the first ones cost once for all is not theirs.
-    lane.route.connect(HOST).await?.exchange(&get).await?;
+    // What the first one costs once for all is not the others'.
+    lane.route.connect(HOST).await?.exchange(&lane.get(HOST)).await?;
     let before = server.rss()?;
-    let mut idle = Vec::with_capacity(count);
-    for n in 0..count {
-        let mut connection = lane.route.connect(HOST).await.with_context(|| format!("tunnel {n}"))?;
-        connection.exchange(&get).await?;
-        idle.push(connection);
+    let begun = Instant::now();
+    let mut openers = JoinSet::new();
+    for opener in 0..OPENED_AT_ONCE {
+        let (lane, share) = (lane.resigned(), (count + opener) / OPENED_AT_ONCE);
+        openers.spawn(async move {
+            let (mut opened, get) = (Vec::with_capacity(share), lane.get(HOST));
+            while opened.len() < share && begun.elapsed() < OPENING {
+                match tunnel(&lane, &get).await {
+                    Ok(connection) => opened.push(connection),
+                    // One that has no more files, say, is asked what those cost that it has.
+                    Err(error) => return (opened, Some(error)),
+                }
+            }
+            (opened, None)
+        });
+    }
+    let (mut idle, mut ended) = (Vec::with_capacity(count), None);
+    while let Some(opener) = openers.join_next().await {
+        let (opened, error) = opener?;
+        idle.extend(opened);
+        ended = ended.or(error);
+    }
+    match ended {
+        Some(error) if idle.len() < ENOUGH => return Err(error.context(format!("after {} tunnels", idle.len()))),
+        Some(error) => eprintln!("{}: {} tunnels, then: {error:#}", lane.name, idle.len()),
+        None => {}
     }
     tokio::time::sleep(SETTLED).await;
     Ok(vec![
-        ("KiB per tunnel", (server.rss()? - before) / 1024.0 / count as f64),
+        ("tunnels", idle.len() as f64),
+        ("KiB per tunnel", (server.rss()? - before) / 1024.0 / idle.len() as f64),
         ("RSS before, MiB", before / f64::from(1 << 20)),
     ])
+}
+
+async fn tunnel(lane: &Lane, get: &[u8]) -> anyhow::Result<Connection> {
+    let mut connection = lane.route.connect(HOST).await?;
+    connection.exchange(get).await?;
+    Ok(connection)
 }

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::client::Connection;
 use crate::lane::Lane;
-use crate::stage::{CHUNKED, HOST, UNSIGNED};
+use crate::stage::{HOST, UNSIGNED};
 
 /// Signatures are made anew so often: what is minutes old is refused.
 const SIGNED_FOR: Duration = Duration::from_secs(60);
@@ -148,8 +148,8 @@ impl Worker {
     }
 
     async fn chunks(&mut self) -> anyhow::Result<()> {
-        let (head, body) = self.shift.lane.resigned().put_chunks(CHUNKED, CHUNK).context("a placeholder")?;
-        self.kept().await?.upload_whole(&head, &body).await
+        let (head, body) = self.shift.lane.resigned().put_chunks("/chunks", CHUNK).context("a placeholder")?;
+        self.kept().await?.upload_pieces(&head, body).await
     }
 
     async fn fresh(&mut self) -> anyhow::Result<()> {
