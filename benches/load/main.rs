@@ -7,6 +7,7 @@
 
 mod certificates;
 mod client;
+mod crowd;
 mod floor;
 mod lane;
 mod measure;
@@ -20,12 +21,14 @@ mod stage;
 mod table;
 mod work;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum as _};
 
+use crate::crowd::holder::Manner;
 use crate::peers::Peer;
 use crate::work::Work;
 
@@ -61,6 +64,11 @@ enum Role {
     FloorSign { origin: u16, root: PathBuf },
     #[command(hide = true)]
     SoakOrigin,
+    /// Connections by the thousand that want nothing, and a program among them: fails if it has to wait, or anything is left.
+    #[command(hide = true)]
+    Crowd,
+    #[command(hide = true)]
+    Hold { proxy: SocketAddr, number: u8, count: usize, manners: Vec<Manner> },
     /// A disk that is full, and then has room: nothing is lost. Fills the disk that it runs on.
     #[command(hide = true)]
     FullDisk,
@@ -85,9 +93,16 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut threads = match arguments.role {
         Some(Role::Floor { .. } | Role::FloorSign { .. }) => tokio::runtime::Builder::new_current_thread(),
-        Some(Role::Origin | Role::Relay { .. } | Role::SoakOrigin | Role::Soak { .. } | Role::FullDisk) | None => {
-            tokio::runtime::Builder::new_multi_thread()
-        }
+        Some(
+            Role::Origin
+            | Role::Relay { .. }
+            | Role::SoakOrigin
+            | Role::Soak { .. }
+            | Role::FullDisk
+            | Role::Crowd
+            | Role::Hold { .. },
+        )
+        | None => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = threads.enable_all().build().context("no runtime")?;
     runtime.block_on(async move {
@@ -97,6 +112,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             Some(Role::Floor { origin, root }) => floor::serve(origin, root, false).await,
             Some(Role::FloorSign { origin, root }) => floor::serve(origin, root, true).await,
             Some(Role::SoakOrigin) => soak::origin::serve().await,
+            Some(Role::Crowd) => crowd::run().await,
+            Some(Role::Hold { proxy, number, count, manners }) => {
+                crowd::holder::hold(proxy, (number, count), &manners).await
+            }
             Some(Role::FullDisk) => soak::full::run().await,
             Some(Role::Soak { minutes }) => soak::run(minutes).await,
             None => {
