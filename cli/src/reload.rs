@@ -166,13 +166,18 @@ impl Stamp {
     }
 }
 
-/// The config, what was read for it, and what will be read because of it.
+/// The config, what was read for it, and what will be read because of it. Tokens are read whenever they are needed, and
+/// the files of what waits for a restart are read by that.
 fn files_of(checked: &Checked) -> BTreeSet<PathBuf> {
     let mut files: BTreeSet<_> = checked.files.iter().cloned().collect();
     if let Some(Settings { proxy, .. }) = &checked.settings {
         files.extend(proxy.upstream_roots.clone());
         if let CaSettings::Given { certificate, .. } = &proxy.ca {
             files.insert(certificate.clone());
+        }
+        if let Some(shared) = &proxy.ways.shared {
+            files.extend(shared.tls.iter().flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]));
+            files.extend(shared.client_authorities.clone());
         }
     }
     // A path out of the environment may be relative to where the process began.

@@ -1,12 +1,19 @@
 //! A config that changes while the process runs.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use rustix::process::Signal;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
-use crate::stage::{Running, Wish, config, replace};
+use crate::stage::{Running, Wish, config, connect, replace};
 
 const TAKEN_OVER: &str = "countersign_config_reloads_total{result=\"taken_over\"}";
 const REFUSED: &str = "countersign_config_reloads_total{result=\"refused\"}";
@@ -111,17 +118,18 @@ fn log_level_of_the_config_changes_with_it() {
 }
 
 fn put_root(folder: &Path, name: &str) {
-    let roots = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operations/roots"));
-    for (from, to) in [("pem", "root.pem"), ("key", "root.key")] {
-        let text = std::fs::read_to_string(roots.join(name).with_extension(from)).expect("a root of the tests");
-        replace(&folder.join(to), &text);
+    for kind in ["pem", "key"] {
+        replace(&folder.join("root").with_extension(kind), &read_root(&format!("{name}.{kind}")));
     }
 }
 
-fn root(name: &str) -> String {
+fn read_root(file: &str) -> String {
     let roots = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operations/roots"));
-    let text = std::fs::read_to_string(roots.join(name)).expect("a root of the tests");
-    text.lines().filter(|line| !line.starts_with('-')).collect()
+    std::fs::read_to_string(roots.join(file)).expect("a root of the tests")
+}
+
+fn root(file: &str) -> String {
+    read_root(file).lines().filter(|line| !line.starts_with('-')).collect()
 }
 
 #[test]
@@ -142,8 +150,76 @@ fn root_of_ones_own_that_is_replaced_on_the_disk_is_used_at_once_and_the_old_one
 fn root_whose_key_is_another_ones_is_refused() {
     let wish = Wish { proxy: "ca: { certificate: root.pem, key: '${file:root.key}' }", ..Wish::default() };
     let running = Running::start_with(&config(wish), |folder| put_root(folder, "one"));
-    let roots = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operations/roots"));
-    replace(&running.path("root.pem"), &std::fs::read_to_string(roots.join("two.pem")).unwrap());
+    replace(&running.path("root.pem"), &read_root("two.pem"));
     counted(&running, "countersign_config_refused 1\n");
     assert!(running.line("config refused").contains("the root key is not the key of the root certificate"));
+}
+
+#[test]
+fn certificate_and_authorities_of_the_shared_proxy_are_taken_over_when_they_are_replaced() {
+    let shared = "shared: { listen: '127.0.0.1:0', tokens: true, client_ca_file: clients.pem, \
+                  tls: { certificate: root.pem, key: root.key } }";
+    let running = Running::start_with(&config(Wish { proxy: shared, ..Wish::default() }), |folder| {
+        put_root(folder, "one");
+        replace(&folder.join("clients.pem"), &read_root("one.pem"));
+    });
+    let heard: serde_json::Value = serde_json::from_str(&running.line("Shared")).unwrap();
+    let address = heard["fields"]["address"].as_str().unwrap().parse().unwrap();
+    assert_eq!(served(address), certificate("one.pem"));
+    put_root(&running.path(""), "two");
+    counted(&running, &format!("{TAKEN_OVER} 1\n"));
+    assert_eq!(served(address), certificate("two.pem"));
+    replace(&running.path("clients.pem"), &read_root("two.pem"));
+    counted(&running, &format!("{TAKEN_OVER} 2\n"));
+}
+
+fn certificate(name: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(read_root(name).as_bytes()).expect("a certificate")
+}
+
+/// The certificate that is served at `address`, whatever it is worth.
+fn served(address: SocketAddr) -> CertificateDer<'static> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them");
+    let config = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))).with_no_client_auth();
+    let name = ServerName::try_from("proxy.test").expect("a name");
+    let mut tls = ClientConnection::new(Arc::new(config), name).expect("a usable config");
+    let mut tcp = connect(address);
+    while tls.is_handshaking() {
+        tls.complete_io(&mut tcp).expect("a handshake");
+    }
+    tls.peer_certificates().expect("a server shows one")[0].clone()
+}
+
+/// Trusts anyone who has the key of the certificate that is shown.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+type Valid = Result<HandshakeSignatureValid, rustls::Error>;
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(&self, said: &[u8], by: &CertificateDer<'_>, how: &DigitallySignedStruct) -> Valid {
+        rustls::crypto::verify_tls12_signature(said, by, how, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(&self, said: &[u8], by: &CertificateDer<'_>, how: &DigitallySignedStruct) -> Valid {
+        rustls::crypto::verify_tls13_signature(said, by, how, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
