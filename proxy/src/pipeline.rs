@@ -79,13 +79,12 @@ impl<L: Lessor> Conversation<L> {
         Arc::new(Self { app, client, inside, slot, ledger: ledger.clone(), asked: asked.clone(), is_older: true })
     }
 
-    /// Answers one request, whatever happens.
-    pub(crate) async fn answer(&self, mut request: Request<Arriving>) -> Response<AnswerBody> {
+    /// Answers one request, whatever happens; what comes before the answer is said through `mouth`.
+    pub(crate) async fn answer(&self, mut request: Request<Arriving>, mouth: Option<Mouth>) -> Response<AnswerBody> {
         let mut entry = self.app.record(self.client.address, self.ledger.clone());
         let switch = switched::is_asked(&request).then(|| hyper::upgrade::on(&mut request));
         let has_body = !request.body().is_end_stream();
         let waits = has_body && expect::is_expected(request.headers());
-        let mouth: Option<Mouth> = request.extensions_mut().remove();
         let gate = waits.then(|| Gate::new(mouth.clone()));
         if gate.is_some() || mouth.is_some() {
             Ear::on(&mut request, gate.as_ref().map(Gate::go_on), mouth);

@@ -2,6 +2,7 @@
 
 pub(crate) mod ahead;
 pub(crate) mod arriving;
+pub(crate) mod aside;
 pub(crate) mod body;
 pub(crate) mod expect;
 pub(crate) mod framing;

@@ -25,6 +25,7 @@ use crate::upstream::Slot;
 use crate::wire::arriving::Arriving;
 use crate::wire::guard::Guard;
 use crate::wire::head::MAX_HEADERS;
+use crate::wire::interim::Mouth;
 use crate::wire::ledger::Ledger;
 use crate::wire::lent::lend;
 
@@ -45,11 +46,17 @@ where
     L: Lessor,
 {
     let (guard, shutdown) = (Guard::new(io, held, app.patience()), app.shutdown.clone());
-    let conversation = Arc::new(Conversation::new(app, client, way, guard.ledger()));
+    let ledger = guard.ledger();
+    let conversation = Arc::new(Conversation::new(app, client, way, ledger.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
-        let conversation = conversation.now();
+        let (conversation, ledger) = (conversation.now(), ledger.clone());
+        let mouth = Mouth::of_connection(&ledger, request.version());
         // In a box: between requests there is none.
-        Box::pin(async move { Ok::<_, Infallible>(conversation.answer(request.map(Arriving::Http1)).await) })
+        Box::pin(async move {
+            let answer = conversation.answer(request.map(Arriving::Http1), mouth).await;
+            ledger.aside().close();
+            Ok::<_, Infallible>(answer)
+        })
     });
     if let Err(error) = go_on(guard, service, &shutdown).await {
         tracing::debug!(cause = with_causes(&*error), "connection of a program ended early");

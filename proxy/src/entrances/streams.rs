@@ -198,11 +198,10 @@ impl Exchange {
         conversation: &Conversation<L>,
         request: Request<RecvStream>,
     ) -> Option<Response<AnswerBody>> {
-        let (mouth, mut words) = Mouth::new();
-        let (mut head, stream) = request.into_parts();
-        head.extensions.insert(mouth);
+        let (mouth, mut words) = Mouth::of_stream();
+        let (head, stream) = request.into_parts();
         let body = Arriving::on(stream, &head.headers);
-        let mut answer = pin!(conversation.answer(Request::from_parts(head, body)));
+        let mut answer = pin!(conversation.answer(Request::from_parts(head, body), Some(mouth)));
         let answer = loop {
             tokio::select! {
                 Some(interim) = words.recv() => self.say(interim),

@@ -24,8 +24,6 @@ pub(crate) fn is_expected(headers: &HeaderMap) -> bool {
 #[derive(Debug)]
 pub(crate) struct Gate {
     go_on: Arc<GoOn>,
-    /// Tells the program, where that does not happen by itself.
-    program: Option<Mouth>,
     /// Begins when the body is asked for the first time: that is when the head has gone out.
     enough: Option<Pin<Box<Sleep>>>,
 }
@@ -33,7 +31,7 @@ pub(crate) struct Gate {
 impl Gate {
     /// A gate before the body of `program`.
     pub(crate) fn new(program: Option<Mouth>) -> Self {
-        Self { go_on: Arc::default(), program, enough: None }
+        Self { go_on: Arc::new(GoOn::of(program)), enough: None }
     }
 
     /// What opens it.
@@ -52,9 +50,7 @@ impl Gate {
 
     /// Opens it whatever the destination thinks.
     pub(crate) fn open(&self) {
-        if let Some(program) = &self.program {
-            program.go_on();
-        }
+        self.go_on.tell();
     }
 }
 

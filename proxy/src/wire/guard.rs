@@ -65,6 +65,8 @@ pub(crate) struct Guard<I> {
     unread: Silence,
     patience: Patience,
     ledger: Arc<Ledger>,
+    /// What is being said below the server.
+    aside: Bytes,
 }
 
 /// What comes after the bytes that are held.
@@ -96,6 +98,7 @@ impl<I> Guard<I> {
             unread: Silence::default(),
             patience,
             ledger: Arc::default(),
+            aside: Bytes::new(),
         };
         guard.judge_held();
         guard
@@ -314,6 +317,28 @@ impl<I: AsyncWrite + Unpin> Guard<I> {
         ready!(self.unread.poll_for(cx, self.patience.idle));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
+
+    /// Says what is to be said before the server goes on.
+    fn poll_aside(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.aside.is_empty() {
+                let Some(aside) = self.ledger.aside().now() else { return Poll::Ready(Ok(())) };
+                self.aside = aside;
+            }
+            let written = Pin::new(&mut self.io).poll_write(cx, &self.aside);
+            match ready!(self.or_silence(cx, written))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.aside.advance(written),
+            }
+        }
+    }
+
+    /// Before the server writes. What it has, it may not write as a whole.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_aside(cx))?;
+        self.ledger.aside().server_speaks();
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl<I: AsyncRead + Unpin> Guard<I> {
@@ -340,6 +365,7 @@ impl<I: AsyncRead + Unpin> Guard<I> {
 
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_turn(cx))?;
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
         self.or_silence(cx, written)
     }
@@ -349,6 +375,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<I> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_turn(cx))?;
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         self.or_silence(cx, written)
     }
@@ -358,6 +385,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The server flushes when it has written all that it has.
+        self.ledger.aside().server_is_quiet();
+        ready!(self.poll_aside(cx))?;
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         if flushed.is_pending() {
             return self.or_silence(cx, flushed);

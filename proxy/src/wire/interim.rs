@@ -1,24 +1,30 @@
 //! Interim answers (1xx, RFC 9110 §15.2): heard from the destination, said to the program.
 //!
-//! Over HTTP/1.1 a program is only ever told `100 Continue`, which the HTTP server says by itself when the body is read;
-//! it has no way to say another. Over HTTP/2 all of them are said.
+//! `100 Continue` is said to the program when its body is asked for; over HTTP/1.1 the server does so by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use tokio::sync::mpsc;
 
 use crate::wire::hop;
+use crate::wire::ledger::Ledger;
 
-/// Interim answers that wait to be said. Whoever sends more before the program's side is ready loses the rest.
+/// Interim answers that wait to be said on a stream. Whoever sends more before the program's side is ready loses the rest.
 const MAX_WAITING: usize = 8;
 
 /// Says interim answers to a program.
 #[derive(Debug, Clone)]
-pub(crate) struct Mouth(mpsc::Sender<Response<()>>);
+pub(crate) enum Mouth {
+    /// Over HTTP/2: the task of the stream says them.
+    Stream(mpsc::Sender<Response<()>>),
+    /// Over HTTP/1.1: the connection does.
+    Connection(Arc<Ledger>),
+}
 
 /// What was said through a [`Mouth`].
 pub(crate) type Words = mpsc::Receiver<Response<()>>;
@@ -35,25 +41,43 @@ pub(crate) struct Ear {
 pub(crate) struct GoOn {
     said: AtomicBool,
     waiting: AtomicWaker,
+    program: Option<Mouth>,
 }
 
 impl Mouth {
-    /// A mouth, and where its words come out.
-    pub(crate) fn new() -> (Self, Words) {
+    /// A mouth for one stream, and where its words come out.
+    pub(crate) fn of_stream() -> (Self, Words) {
         let (sender, words) = mpsc::channel(MAX_WAITING);
-        (Self(sender), words)
+        (Self::Stream(sender), words)
     }
 
-    /// Says `100 Continue`.
-    pub(crate) fn go_on(&self) {
-        self.say(StatusCode::CONTINUE, HeaderMap::new());
+    /// A mouth for the next request of a connection, until its answer is there. HTTP/1.0 knows no such answers.
+    pub(crate) fn of_connection(ledger: &Arc<Ledger>, version: Version) -> Option<Self> {
+        (version == Version::HTTP_11).then(|| {
+            ledger.aside().open();
+            Self::Connection(ledger.clone())
+        })
+    }
+
+    /// Says `100 Continue`, where nobody else does.
+    fn go_on(&self) {
+        match self {
+            Self::Stream(_) => self.say(StatusCode::CONTINUE, HeaderMap::new()),
+            Self::Connection(_) => {}
+        }
     }
 
     fn say(&self, status: StatusCode, headers: HeaderMap) {
-        let mut answer = Response::new(());
-        *answer.status_mut() = status;
-        *answer.headers_mut() = headers;
-        if self.0.try_send(answer).is_err() {
+        let is_said = match self {
+            Self::Stream(words) => {
+                let mut answer = Response::new(());
+                *answer.status_mut() = status;
+                *answer.headers_mut() = headers;
+                words.try_send(answer).is_ok()
+            }
+            Self::Connection(ledger) => ledger.aside().say(status, &headers),
+        };
+        if !is_said {
             tracing::debug!(%status, "an interim answer was not passed on");
         }
     }
@@ -63,9 +87,11 @@ impl Ear {
     /// An ear for the answers to `request`: whoever sends it finds it there, in either version of HTTP.
     pub(crate) fn on<B>(request: &mut Request<B>, go_on: Option<Arc<GoOn>>, program: Option<Mouth>) {
         let ear = Self { go_on, program };
-        let line = ear.clone();
-        hyper::ext::on_informational(request, move |answer| line.hear(answer.status(), answer.headers()));
-        request.extensions_mut().insert(ear);
+        if !matches!(ear.program, Some(Mouth::Connection(_))) {
+            // Who speaks HTTP/1.1 gets it on both sides.
+            request.extensions_mut().insert(ear.clone());
+        }
+        hyper::ext::on_informational(request, move |answer| ear.hear(answer.status(), answer.headers()));
     }
 
     /// An interim answer came.
@@ -78,6 +104,8 @@ impl Ear {
             (_, Some(program)) => {
                 let mut headers = headers.clone();
                 hop::strip_response(&mut headers);
+                // RFC 9110 §8.6: it could only be wrong.
+                headers.remove(CONTENT_LENGTH);
                 program.say(status, headers);
             }
         }
@@ -85,6 +113,16 @@ impl Ear {
 }
 
 impl GoOn {
+    /// What tells `program`, too.
+    pub(crate) fn of(program: Option<Mouth>) -> Self {
+        Self { program, ..Self::default() }
+    }
+
+    /// Tells the program, where that does not happen by itself.
+    pub(crate) fn tell(&self) {
+        self.program.iter().for_each(Mouth::go_on);
+    }
+
     fn say(&self) {
         self.said.store(true, Ordering::Release);
         self.waiting.wake();
@@ -106,11 +144,12 @@ mod tests {
 
     #[tokio::test]
     async fn hints_are_passed_on_without_what_was_meant_for_the_hop_and_continue_is_kept() {
-        let (mouth, mut words) = Mouth::new();
+        let (mouth, mut words) = Mouth::of_stream();
         let go_on = Arc::<GoOn>::default();
         let ear = Ear { go_on: Some(go_on.clone()), program: Some(mouth) };
         let mut headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static("</a>; rel=preload"))]);
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
         ear.hear(StatusCode::CONTINUE, &HeaderMap::new());
         ear.hear(StatusCode::EARLY_HINTS, &headers);
         assert!(go_on.said.load(Ordering::Acquire));

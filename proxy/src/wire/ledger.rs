@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
+use crate::wire::aside::Aside;
 use crate::wire::head::Malformed;
 
 /// Low bits of [`Ledger::refused`] that say why.
@@ -28,6 +29,7 @@ pub(crate) struct Ledger {
     quiet: AtomicBool,
     /// Who waits until no answer is owed.
     waiting: AtomicWaker,
+    aside: Aside,
 }
 
 impl Ledger {
@@ -70,6 +72,11 @@ impl Ledger {
     /// Whether it has.
     pub(crate) fn is_known(&self) -> bool {
         self.known.load(Ordering::Acquire)
+    }
+
+    /// What is said to the program before its answer; of HTTP/1.1.
+    pub(crate) const fn aside(&self) -> &Aside {
+        &self.aside
     }
 
     /// Whether all that was said is said, and nothing is half read.

@@ -11,6 +11,7 @@ mod egress;
 mod events;
 mod faults;
 mod http2;
+mod interim;
 mod lines;
 mod passing;
 mod patience;
