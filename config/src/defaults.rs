@@ -19,6 +19,8 @@ pub(crate) const CA_LIFETIME: &str = "365d";
 
 /// A sidecar serves one pod: this is far above what its programs open, and far below what file handles allow.
 pub(crate) const CONNECTIONS: u64 = 10_000;
+/// What other proxies take as their default, and more than a program asks of one host at a time.
+pub(crate) const CONNECTIONS_PER_HOST: u64 = 1024;
 /// DynamoDB takes at most 16 MiB in one request, and no service whose bodies must be held takes more.
 pub(crate) const HELD_BODY: &str = "16MiB";
 pub(crate) const HEAD_TIMEOUT: &str = "15s";

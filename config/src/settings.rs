@@ -164,6 +164,8 @@ pub enum CaSettings {
 pub struct Limits {
     /// Connections from programs at once.
     pub connections: usize,
+    /// Connections to one destination at once, of those that carry one request at a time.
+    pub connections_per_host: usize,
     /// Bytes of a body that must be held because its hash stands in the signature and the client did not send it.
     pub held_body_bytes: usize,
     /// For a whole request head to arrive.

@@ -18,7 +18,7 @@ use crate::places::egress::Egress;
 use crate::program::{Inherited, Offer, Programs, default_target};
 use crate::proxy::BindError;
 use crate::succession::{Succession, Turn};
-use crate::upstream::{Dialer, Era, Outbound, Via};
+use crate::upstream::{Dialer, Era, Outbound, Seats, Via};
 use crate::wire::protocol::Protocol;
 
 /// Protocols that programs are offered (RFC 7301), unless their destination is found to speak HTTP/2.
@@ -61,6 +61,7 @@ impl Place {
             own: self.address,
             egress: Arc::new(Egress::new(&ours.ways, &settings.endpoints)),
             names: Arc::default(),
+            seats: Arc::new(Seats::new(ours.limits.connections_per_host)),
             via,
             dialled: (!ours.ways.transparent.is_empty()).then(Arc::default),
             connect_timeout: span(ours.limits.connect_timeout),

@@ -9,9 +9,11 @@ mod lane;
 mod line;
 mod names;
 mod pool;
+mod seats;
 mod slot;
 mod trunk;
 mod via;
+mod windows;
 mod wire;
 
 pub(crate) use dial::{DialError, Dialer, Era, Outbound};
@@ -19,6 +21,7 @@ pub(crate) use hub::Hub;
 pub(crate) use lane::Lane;
 pub(crate) use line::Line;
 pub(crate) use pool::Pool;
+pub(crate) use seats::Seats;
 pub(crate) use slot::Slot;
 pub(crate) use via::Via;
 
@@ -235,7 +238,9 @@ impl Upstreams {
             slot.put(line);
             return None;
         }
-        Some(Early::new(under, async move { dialer.line(&wanted).await.map(Found::Line) }))
+        // Nobody moves what is dialled early but who asks for it: it must not stand in a queue.
+        let seat = dialer.seats.free(origin)?;
+        Some(Early::new(under, async move { dialer.line_on(seat, &wanted).await.map(Found::Line) }))
     }
 
     /// Sends `request` and waits for the head of its answer.

@@ -103,6 +103,7 @@ fn limits(check: &mut Check<'_>, raw: Option<&At<raw::Limits>>) -> Option<Limits
         Some(raw) => raw.get()?,
         None => &nothing_written,
     };
+    let per_host = check.maybe(raw.connections_per_host.as_ref(), |number| connections(*number));
     let connections = check.maybe(raw.connections.as_ref(), |number| connections(*number));
     let held = check.maybe(raw.held_body.as_ref(), |written| size::bytes(written, HELD_BODY));
     let head_timeout = check.period(raw.head_timeout.as_ref(), defaults::HEAD_TIMEOUT, TIMEOUT);
@@ -116,6 +117,10 @@ fn limits(check: &mut Check<'_>, raw: Option<&At<raw::Limits>>) -> Option<Limits
         connections: match connections.ok()? {
             Some(number) => number,
             None => self::connections(defaults::CONNECTIONS).ok()?,
+        },
+        connections_per_host: match per_host.ok()? {
+            Some(number) => number,
+            None => self::connections(defaults::CONNECTIONS_PER_HOST).ok()?,
         },
         held_body_bytes: match held.ok()? {
             Some(bytes) => bytes,

@@ -58,6 +58,10 @@ pub(crate) struct Limits {
     /// Connections from programs at once.
     #[schemars(extend("default" = defaults::CONNECTIONS))]
     pub(crate) connections: Option<At<u64>>,
+    /// Connections to one destination at once over HTTP/1.1, idle ones among them; who needs one more waits for
+    /// `connect_timeout`. Tunnels are not counted.
+    #[schemars(extend("default" = defaults::CONNECTIONS_PER_HOST))]
+    pub(crate) connections_per_host: Option<At<u64>>,
     /// The largest body that is held to hash it, where the signature needs its hash and the program did not send it.
     #[schemars(extend("default" = defaults::HELD_BODY))]
     pub(crate) held_body: Option<At<Size>>,

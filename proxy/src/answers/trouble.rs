@@ -112,6 +112,7 @@ pub(crate) fn unreachable(error: &DialError) -> Refusal {
         DialError::Late(..) => RefusalCode::UpstreamTimeout,
         DialError::Loop(_) | DialError::Name(_) => RefusalCode::RequestMalformed,
         DialError::Resolve(..)
+        | DialError::Full(..)
         | DialError::Connect(..)
         | DialError::Via(..)
         | DialError::Tls(..)

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::dialled::Dialled as Recent;
 use super::line::Line;
 use super::names::Names;
+use super::seats::{Seat, Seats};
 use super::via::{Via, ViaError};
 use super::wire::{Io, Wire};
 use crate::places::destination::{Destination, Scheme};
@@ -56,6 +57,7 @@ pub(crate) struct Dialer {
     pub(crate) own: SocketAddr,
     pub(crate) egress: Arc<Egress>,
     pub(crate) names: Arc<Names>,
+    pub(crate) seats: Arc<Seats>,
     /// The proxy upstream, if there is one.
     pub(crate) via: Option<Arc<Via>>,
     /// What was dialled just now, if connections are redirected here.
@@ -99,6 +101,11 @@ pub(crate) enum DialError {
     /// The proxy upstream does not lead there.
     #[error("{0} cannot be reached through the proxy {1}")]
     Via(Destination, Destination, #[source] ViaError),
+    /// Too many connections to it are open.
+    #[error(
+        "{1} connections to {0} are open, which is all that `proxy.limits.connections_per_host` allows, and none has ended within {2:?}"
+    )]
+    Full(Destination, usize, Duration),
     /// It took too long.
     #[error("no connection to {0} within {1:?}")]
     Late(Destination, Duration),
@@ -129,10 +136,26 @@ impl Dialer {
         }
     }
 
-    /// A connection that speaks HTTP/1.1.
+    /// A connection that speaks HTTP/1.1, as soon as there may be one more.
     pub(crate) async fn line(&self, origin: &Destination) -> Result<Box<Line>, DialError> {
+        let seat = self.seat(origin).await?;
+        self.line_on(seat, origin).await
+    }
+
+    /// The same where there may be one more.
+    pub(crate) async fn line_on(&self, seat: Arc<Seat>, origin: &Destination) -> Result<Box<Line>, DialError> {
         let (wire, _) = self.in_time(origin, self.wire(origin, Protocol::Http1)).await?;
-        Line::new((origin.clone(), self.era), wire).await.map_err(|error| DialError::Http(origin.clone(), error))
+        self.begin((wire, seat), origin).await
+    }
+
+    async fn seat(&self, origin: &Destination) -> Result<Arc<Seat>, DialError> {
+        let full = || DialError::Full(origin.clone(), self.seats.per_host(), self.connect_timeout);
+        self.seats.wait(origin, self.connect_timeout).await.ok_or_else(full)
+    }
+
+    async fn begin(&self, (wire, seat): (Wire, Arc<Seat>), origin: &Destination) -> Result<Box<Line>, DialError> {
+        let line = Line::new((origin.clone(), self.era), wire.on(seat)).await;
+        line.map_err(|error| DialError::Http(origin.clone(), error))
     }
 
     /// A connection that speaks what the destination chooses. Without TLS nobody can choose: the program speaks HTTP/2
@@ -141,8 +164,8 @@ impl Dialer {
         match self.in_time(origin, self.wire(origin, Protocol::Http2)).await? {
             (wire, Protocol::Http2) => Ok(Dialled::Http2(wire)),
             (wire, Protocol::Http1) => {
-                let line = Line::new((origin.clone(), self.era), wire).await;
-                line.map(Dialled::Line).map_err(|error| DialError::Http(origin.clone(), error))
+                let seat = self.seat(origin).await?;
+                self.begin((wire, seat), origin).await.map(Dialled::Line)
             }
         }
     }
@@ -331,6 +354,7 @@ mod tests {
             own: SocketAddr::new(own.parse().unwrap(), port),
             egress: Arc::default(),
             names: Arc::default(),
+            seats: Arc::new(Seats::new(1)),
             via: None,
             dialled: None,
             connect_timeout: Duration::from_secs(1),

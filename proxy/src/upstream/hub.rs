@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::dial::{DialError, Dialer, Dialled, Era};
 use super::line::Line;
 use super::trunk::{Place, Trunk};
+use super::windows::Shared;
 use crate::places::destination::Destination;
 use crate::wire::protocol::Protocol;
 
@@ -29,6 +30,7 @@ pub(crate) struct Hub {
     dialling: Semaphore,
     /// Whether it takes requests for other protocols.
     protocols: watch::Sender<bool>,
+    windows: Shared,
 }
 
 #[derive(Debug, Default)]
@@ -47,8 +49,14 @@ pub(crate) enum Way {
 }
 
 impl Hub {
-    pub(crate) fn new(origin: Destination, era: Era) -> Self {
-        Self { origin, era, known: Mutex::default(), dialling: Semaphore::new(1), protocols: watch::Sender::new(false) }
+    pub(crate) fn new((origin, era): (Destination, Era), windows: Shared) -> Self {
+        let (dialling, protocols) = (Semaphore::new(1), watch::Sender::new(false));
+        Self { origin, era, known: Mutex::default(), dialling, protocols, windows }
+    }
+
+    /// Windows for its connections.
+    pub(super) fn windows(&self) -> Shared {
+        self.windows.clone()
     }
 
     /// Whether it leads to `origin`, by connections as they are made now.

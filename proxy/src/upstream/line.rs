@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use super::again::{Again, Spare, is_end};
 use super::dial::Era;
+use super::seats::Seat;
 use super::wire::{Heard, Wire};
 use super::{Answered, Carrier};
 use crate::places::destination::Destination;
@@ -39,6 +41,7 @@ pub(crate) struct Line {
     /// It has brought an answer before.
     has_served: bool,
     heard: Heard,
+    seat: Option<Arc<Seat>>,
     is_bound: bool,
     idle_since: Instant,
 }
@@ -53,7 +56,7 @@ pub(crate) struct Failed {
 impl Line {
     /// Speaks HTTP/1.1 on `wire`.
     pub(crate) async fn new((origin, era): (Destination, Era), wire: Wire) -> Result<Box<Self>, hyper::Error> {
-        let heard = wire.heard();
+        let (heard, seat) = (wire.heard(), wire.seat());
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_ANSWER_HEAD)
@@ -68,6 +71,7 @@ impl Line {
             is_closed: false,
             has_served: false,
             heard,
+            seat,
             is_bound: false,
             idle_since: Instant::now(),
         }))
@@ -86,6 +90,11 @@ impl Line {
     /// Whether the destination knows by the connection who asks.
     pub(crate) const fn is_bound(&self) -> bool {
         self.is_bound
+    }
+
+    /// Whether somebody waits for it to end, because no more connections may be open to its destination.
+    pub(crate) fn is_in_the_way(&self) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.is_wanted())
     }
 
     /// Since when nothing is under way on it.

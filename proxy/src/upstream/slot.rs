@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
 
+use tokio::time::Instant;
+
 use super::dial::{DialError, Era};
 use super::hub::{Hub, Way};
 use super::line::{Line, poll_once};
@@ -43,6 +45,7 @@ pub(crate) struct Early {
     origin: Destination,
     era: Era,
     state: EarlyState,
+    since: Instant,
 }
 
 enum EarlyState {
@@ -55,12 +58,12 @@ impl Early {
         (origin, era): (Destination, Era),
         dialling: impl Future<Output = Result<Found, DialError>> + Send + 'static,
     ) -> Self {
-        Self { origin, era, state: EarlyState::Dialling(Box::pin(dialling)) }
+        Self { origin, era, state: EarlyState::Dialling(Box::pin(dialling)), since: Instant::now() }
     }
 
     /// One that came to nothing.
     pub(crate) fn failed((origin, era): (Destination, Era), error: DialError) -> Self {
-        Self { origin, era, state: EarlyState::Done(Err(error)) }
+        Self { origin, era, state: EarlyState::Done(Err(error)), since: Instant::now() }
     }
 
     fn serves(&self, origin: &Destination, era: Era) -> bool {
@@ -74,6 +77,11 @@ impl Early {
         {
             self.state = EarlyState::Done(done);
         }
+    }
+
+    /// Whether it is, or would come to be, a connection that nobody has asked for since `moment`.
+    fn is_idle_since(&self, moment: Instant) -> bool {
+        self.since <= moment && !matches!(self.state, EarlyState::Done(Err(_)))
     }
 
     async fn found(self) -> Result<Found, DialError> {
@@ -158,13 +166,19 @@ impl Slot {
         }
     }
 
-    /// Gives the line back to the pool if `rests` says so.
-    pub(crate) fn give_back(&self, rests: impl FnOnce(&Line) -> bool) {
+    /// Gives back to the pool what nobody has used since `moment`. What was dialled early stands still until somebody asks
+    /// for it, so it is given up where it is not done.
+    pub(crate) fn give_back(&self, moment: Instant) {
+        let mut held = self.held();
         // One that the program has logged in on stays until the program goes.
-        let line = self.held().line.take_if(|line| !line.is_bound() && rests(line));
-        if let Some(line) = line {
-            self.pool.put(line);
-        }
+        let line = held.line.take_if(|line| !line.is_bound() && line.idle_since() <= moment);
+        let early = held.early.take_if(|early| early.is_idle_since(moment));
+        drop(held);
+        let early = early.and_then(|early| match early.state {
+            EarlyState::Done(Ok(Found::Line(line))) => Some(line),
+            EarlyState::Done(Ok(Found::Trunk) | Err(_)) | EarlyState::Dialling(_) => None,
+        });
+        line.into_iter().chain(early).for_each(|line| self.pool.put(line));
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
@@ -174,6 +188,6 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.give_back(|_| true); // and one that is bound is closed
+        self.give_back(Instant::now()); // and one that is bound is closed
     }
 }

@@ -16,18 +16,12 @@ use tokio::time::{Instant, interval};
 
 use super::hub::Hub;
 use super::line::MAX_ANSWER_HEAD;
+use super::windows::{STREAM_WINDOW, Windows};
 use super::wire::Wire;
 use crate::answers::refuse::with_causes;
 
-/// Bytes of one answer that a destination may send ahead of the program: a stream of 50 MB/s over 20 ms.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-
 /// Requests at once on one connection, whatever more the destination would take. It is what destinations usually allow.
 const MAX_STREAMS: usize = 100;
-
-/// Bytes of all answers together that one connection may bring ahead of their programs: as much as its streams may. With
-/// less, a few programs that do not read would stop the answers of all others.
-const WINDOW: u32 = MAX_STREAMS as u32 * STREAM_WINDOW;
 
 /// Bytes of one request that wait here for the destination to take them.
 const MAX_WAITING: usize = 128 * 1024;
@@ -61,6 +55,8 @@ struct Load {
     has_served: AtomicBool,
     /// Nobody may begin another.
     is_closed: AtomicBool,
+    /// How many requests have windows, if there are no more windows.
+    windows: AtomicUsize,
     /// Rings when the last one has ended.
     empty: Notify,
 }
@@ -74,9 +70,10 @@ pub(crate) struct Place {
 impl Trunk {
     /// Speaks HTTP/2 on `wire`. The connection belongs to `hub` until it ends.
     pub(crate) async fn begin(wire: Wire, hub: Arc<Hub>, shutdown: &Shutdown) -> Result<Self, h2::Error> {
+        let windows = Windows::of(hub.windows());
         let (sender, mut connection) = Builder::new()
             .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(WINDOW)
+            .initial_connection_window_size(windows.bytes())
             .max_header_list_size(u32::try_from(MAX_ANSWER_HEAD).unwrap_or(u32::MAX))
             .max_send_buffer_size(MAX_WAITING)
             .enable_push(false)
@@ -85,9 +82,10 @@ impl Trunk {
         // It is there until it is taken once.
         let pings = connection.ping_pong();
         let trunk = Self { sender, load: Arc::default(), since: Instant::now() };
+        trunk.load.windows.store(MAX_STREAMS, Ordering::Release);
         let driven = trunk.clone();
         let stopping = shutdown.clone();
-        shutdown.spawn(async move { driven.drive(connection, &hub, stopping).await });
+        shutdown.spawn(async move { driven.drive((connection, windows), &hub, stopping).await });
         if let Some(mut pings) = pings {
             // Its settings come before anything else that it says, so before its answer to this (RFC 9113 §3.4).
             match tokio::time::timeout(SETTLING, pings.ping(Ping::opaque())).await {
@@ -99,11 +97,14 @@ impl Trunk {
     }
 
     /// Moves the connection until it ends, or is not needed any more.
-    async fn drive(self, connection: Connection<Wire, Bytes>, hub: &Hub, shutdown: Shutdown) {
+    async fn drive(self, (connection, mut windows): (Connection<Wire, Bytes>, Windows), hub: &Hub, shutdown: Shutdown) {
         let mut connection = pin!(connection);
         let (mut ticks, mut began) = (interval(KEEP), u64::MAX);
         loop {
             let moved = poll_fn(|cx| {
+                if self.widens(&mut windows) {
+                    connection.set_target_window_size(windows.bytes());
+                }
                 let moved = connection.as_mut().poll(cx);
                 if self.takes_protocols() {
                     hub.takes_protocols();
@@ -138,6 +139,15 @@ impl Trunk {
         }
     }
 
+    /// Sees to it that every request under way has a window, as far as there are any.
+    fn widens(&self, windows: &mut Windows) -> bool {
+        let open = self.open().min(MAX_STREAMS);
+        let has_grown = windows.grow(open);
+        let is_short = windows.count() < open;
+        self.load.windows.store(if is_short { windows.count() } else { MAX_STREAMS }, Ordering::Release);
+        has_grown
+    }
+
     /// Whether both are one connection.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.load, &other.load)
@@ -168,10 +178,11 @@ impl Trunk {
         self.load.open.load(Ordering::Acquire)
     }
 
-    /// Whether it takes another request now; the destination has its say (`SETTINGS_MAX_CONCURRENT_STREAMS`, RFC 9113
-    /// §5.1.2).
+    /// Whether it takes another request now: the destination has its say (`SETTINGS_MAX_CONCURRENT_STREAMS`, RFC 9113
+    /// §5.1.2), and where windows are short, answers that are not read would hold up the new one's.
     pub(crate) fn has_room(&self) -> bool {
-        self.open() < self.sender.current_max_send_streams().min(MAX_STREAMS)
+        let windows = self.load.windows.load(Ordering::Acquire);
+        self.open() < self.sender.current_max_send_streams().min(windows)
     }
 
     /// Whether the destination takes requests for another protocol (RFC 8441 §3).
@@ -209,5 +220,38 @@ impl Drop for Place {
         if self.trunk.load.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.trunk.load.empty.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::dial::Era;
+    use super::super::windows::Shared;
+    use super::super::wire::Io;
+    use super::*;
+    use crate::places::destination::Destination;
+    use crate::wire::pipe::Pipe;
+
+    #[tokio::test(start_paused = true)]
+    async fn connection_on_which_nothing_is_asked_is_given_up_and_one_that_is_in_use_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let served = tokio::spawn(async move {
+            let mut connection = h2::server::handshake(listener.accept().await.unwrap().0).await.unwrap();
+            while connection.accept().await.is_some_and(|asked| asked.is_ok()) {}
+            Instant::now()
+        });
+        let origin = Destination::of_url(&"http://a.test".parse().unwrap());
+        let hub = Arc::new(Hub::new((origin, Era::default()), Shared::default()));
+        let wire = Wire::new(Io::Clear(Pipe::Clear(tcp)), 100 * KEEP);
+        let place = Trunk::begin(wire, hub, &Shutdown::new()).await.unwrap().place();
+        tokio::time::sleep(4 * KEEP).await;
+        assert!(!served.is_finished() && place.trunk().is_open());
+        let last_used = Instant::now();
+        drop(place);
+        let took = served.await.unwrap() - last_used;
+        assert!(took <= 2 * KEEP + GOODBYE, "{took:?}");
     }
 }

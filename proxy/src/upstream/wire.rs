@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
+use super::seats::Seat;
 use crate::wire::ahead::Ahead;
 use crate::wire::pipe::Pipe;
 use crate::wire::silence::Silence;
@@ -22,6 +23,8 @@ pub(crate) struct Wire {
     silence: Silence,
     idle: Duration,
     heard: Heard,
+    /// Of those that are counted.
+    seat: Option<Arc<Seat>>,
 }
 
 /// Whether the destination has said anything, for whoever has given its wire away.
@@ -36,7 +39,17 @@ pub(crate) enum Io {
 
 impl Wire {
     pub(crate) fn new(io: Io, idle: Duration) -> Self {
-        Self { io, silence: Silence::default(), idle, heard: Heard::default() }
+        Self { io, silence: Silence::default(), idle, heard: Heard::default(), seat: None }
+    }
+
+    /// The same, which has that seat as long as it is open.
+    pub(crate) fn on(self, seat: Arc<Seat>) -> Self {
+        Self { seat: Some(seat), ..self }
+    }
+
+    /// Its seat.
+    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.clone()
     }
 
     /// Tells whether anything is heard on it.

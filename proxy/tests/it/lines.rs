@@ -1,15 +1,21 @@
 //! Connections to destinations: kept, found dead, dialled anew.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use access::{Outcome, RefusalCode};
 use jiff::SignedDuration;
+use rustls::version::{TLS12, TLS13};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::destination::{Mirror, Scripted};
 use crate::http2::localhost;
-use crate::program::{S3, Signed, answer, ask, connect, exchange, head, tls};
+use crate::program::{S3, Signed, answer, ask, connect, dial, exchange, head, tls};
 use crate::stage::{Stage, Wish};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -145,5 +151,125 @@ async fn proxy_does_not_go_round_through_itself() {
     for own in [own.to_string(), format!("[::ffff:127.0.0.1]:{}", own.port()), format!("0.0.0.0:{}", own.port())] {
         let answer = ask(&stage, &format!("GET http://{own}/ HTTP/1.1\r\nHost: {own}\r\n\r\n")).await;
         assert!(answer.status == 400 && answer.body.contains("is this proxy itself"), "{own}: {answer:?}");
+    }
+}
+
+/// A destination to which there may be so many connections, and for so many milliseconds one is waited for.
+async fn kept_waiting(limit: usize, patience: i64) -> (Scripted, Stage) {
+    let destination = Scripted::new().await;
+    let mut wish = Wish::aws_at(destination.address);
+    wish.limits.connections_per_host = limit;
+    wish.limits.connect_timeout = SignedDuration::from_millis(patience);
+    (destination, Stage::with(wish).await)
+}
+
+async fn ask_for(stage: &Stage, path: &str) -> TcpStream {
+    let mut io = connect(stage, &format!("{S3}:80")).await;
+    io.write_all(Signed::get(stage, path).head().as_bytes()).await.unwrap();
+    io
+}
+
+#[tokio::test]
+async fn who_needs_more_connections_to_a_host_than_there_may_be_waits_for_one_to_end() {
+    let (mut destination, stage) = kept_waiting(2, 10_000).await;
+    let (mut one, mut two) = (ask_for(&stage, "/one").await, ask_for(&stage, "/two").await);
+    let mut far = [destination.connection().await, destination.connection().await];
+    for io in &mut far {
+        head(io).await;
+    }
+    let mut three = ask_for(&stage, "/three").await;
+    let fourth = tokio::time::timeout(Duration::from_millis(300), destination.connection()).await;
+    assert!(fourth.is_err(), "two are open");
+    // Its program keeps it; but somebody waits.
+    for io in &mut far {
+        io.write_all(OK).await.unwrap();
+    }
+    assert_eq!((answer(&mut one).await.status, answer(&mut two).await.status), (200, 200));
+    let began = Instant::now();
+    let mut third = destination.connection().await;
+    assert!(head(&mut third).await.starts_with("GET /three "));
+    third.write_all(OK).await.unwrap();
+    assert_eq!(answer(&mut three).await.status, 200);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn who_waits_for_a_connection_in_vain_is_told_which_limit_it_is() {
+    let (mut destination, stage) = kept_waiting(1, 200).await;
+    let _one = ask_for(&stage, "/one").await;
+    let _far = destination.connection().await;
+    let mut two = ask_for(&stage, "/two").await;
+    let full = answer(&mut two).await;
+    assert!(full.status == 503 && full.body.contains("proxy.limits.connections_per_host"), "{full:?}");
+    // Another host has its own, and tunnels are not counted.
+    let mut other = Scripted::new().await;
+    let tunnel = connect(&stage, &destination.address.to_string()).await;
+    let host = other.address;
+    let mut io = dial(&stage).await;
+    io.write_all(format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.unwrap();
+    head(&mut other.connection().await).await;
+    drop(tunnel);
+}
+
+#[tokio::test]
+async fn connections_that_were_made_for_programs_that_ask_nothing_keep_nobody_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mirror, roots) = tls_mirror(&directory).await;
+    let mut wish = Wish::aws_at(mirror.address);
+    wish.endpoints = vec![("*amazonaws.com", format!("https://localhost:{}", mirror.address.port()))];
+    wish.upstream_roots = Some(roots);
+    wish.limits.connections_per_host = 2;
+    let stage = Stage::with(wish).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(tls(&stage, &format!("{S3}:443"), S3).await.unwrap());
+    }
+    let mut io = tls(&stage, &format!("{S3}:443"), S3).await.unwrap();
+    let request = Signed::get(&stage, "/x").head();
+    let answer = exchange(&mut io, &request);
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), answer).await.expect("a line").status, 200);
+    // And each of them can still ask.
+    for io in &mut silent {
+        assert_eq!(exchange(io, &request).await.status, 200);
+    }
+}
+
+/// What TLS towards a destination that speaks only `versions` came to: which one was agreed on, and how, each time.
+async fn handshakes(versions: &[&'static SupportedProtocolVersion]) -> Vec<(ProtocolVersion, HandshakeKind)> {
+    let directory = tempfile::tempdir().unwrap();
+    let (tls, roots) = localhost(&directory, &[b"http/1.1"]);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+    let config = config.with_no_client_auth().with_cert_resolver(tls.by_name().cert_resolver.clone());
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut wish = Wish::aws_at(listener.local_addr().unwrap());
+    wish.endpoints = vec![("*amazonaws.com", format!("https://localhost:{}", listener.local_addr().unwrap().port()))];
+    wish.upstream_roots = Some(roots);
+    let stage = Stage::with(wish).await;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let request = Signed::get(&stage, "/x").absolute_head();
+        let there = async {
+            let mut io = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            head(&mut io).await;
+            io.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await.unwrap();
+            io.shutdown().await.unwrap();
+            let tls = io.get_ref().1;
+            (tls.protocol_version().unwrap(), tls.handshake_kind().unwrap())
+        };
+        let (answer, handshake) = tokio::join!(ask(&stage, &request), there);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        seen.push(handshake);
+    }
+    seen
+}
+
+#[tokio::test]
+async fn sessions_with_destinations_are_resumed_in_both_versions_of_tls() {
+    for (version, name) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
+        let seen = handshakes(&[version]).await;
+        let (first, later) = ((name, HandshakeKind::Full), (name, HandshakeKind::Resumed));
+        assert_eq!(seen, [first, later, later]);
     }
 }

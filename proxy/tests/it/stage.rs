@@ -64,6 +64,7 @@ impl Wish {
             endpoints: vec![("*amazonaws.com", format!("http://{destination}"))],
             limits: Limits {
                 connections: 100,
+                connections_per_host: 100,
                 held_body_bytes: 64 * 1024,
                 head_timeout: seconds(10),
                 connect_timeout: seconds(5),
@@ -148,11 +149,16 @@ impl Stage {
 
     /// Requests that were sent once more.
     pub(crate) fn repeated(&self) -> u64 {
+        self.number("countersign_upstream_requests_repeated_total")
+    }
+
+    /// A number as it is told outside, by its name and labels.
+    pub(crate) fn number(&self, name: &str) -> u64 {
         let mut page = Page::default();
         self.vitals.tell(&mut page);
         let page = page.into_text();
-        let line = page.lines().find_map(|line| line.strip_prefix("countersign_upstream_requests_repeated_total "));
-        line.unwrap().parse().unwrap()
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().unwrap()
     }
 
     pub(crate) async fn outcome(&self) -> Outcome {

@@ -104,6 +104,7 @@ fn proxy(home: &Path) -> ProxySettings {
         ways: config::Ways::default(),
         limits: Limits {
             connections: 1,
+            connections_per_host: 100,
             held_body_bytes: 1,
             head_timeout: HOUR,
             connect_timeout: HOUR,

@@ -152,6 +152,9 @@ async fn whoever_has_begun_to_answer_is_not_asked_again() {
         kept.send(&request).await;
         kept.far.asked().await;
         kept.far.say(said).await;
+        if said.ends_with(b"\r\n\r\n") {
+            assert!(head(&mut kept.io).await.starts_with("HTTP/1.1 103 "));
+        }
         kept.ends(End::Cut).await;
     }
 }

@@ -20,9 +20,13 @@ const ALL: usize = 24 << 20;
 const HELD: usize = 8 << 20;
 
 /// Pours, as fast as the other side takes it, and counts.
-async fn pour(mut stream: SendStream<Bytes>, poured: Arc<AtomicUsize>) {
+async fn pour(stream: SendStream<Bytes>, poured: Arc<AtomicUsize>) {
+    pour_up_to(ALL, stream, poured).await;
+}
+
+async fn pour_up_to(all: usize, mut stream: SendStream<Bytes>, poured: Arc<AtomicUsize>) {
     let piece = Bytes::from(vec![7; 64 << 10]);
-    while poured.load(Ordering::SeqCst) < ALL {
+    while poured.load(Ordering::SeqCst) < all {
         stream.reserve_capacity(piece.len());
         let Some(Ok(room)) = poll_fn(|cx| stream.poll_capacity(cx)).await else { return };
         let now = room.min(piece.len());
@@ -112,4 +116,41 @@ async fn program_that_reads_nothing_does_not_hold_up_another() {
     let answer = tokio::time::timeout(Duration::from_secs(5), other.ask(small, b"")).await;
     assert_eq!(answer.expect("an answer").body.len(), 5);
     assert_eq!(destination.connections(), 1, "on the same connection");
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_have_a_bound_and_hold_up_no_other_program() {
+    /// What all connections share, what eight have beyond that, and a little for what is on its way.
+    const BOUND: usize = (64 + 8 * 4 + 2) << 20;
+    let poured: Arc<AtomicUsize> = Arc::default();
+    let count = poured.clone();
+    let destination = Destination::new(move |mut asked: Asked| {
+        let count = count.clone();
+        async move {
+            if asked.request.uri().path() == "/small" {
+                return asked.answer(200, "small");
+            }
+            let stream = asked.respond.send_response(Response::new(()), false).unwrap();
+            pour_up_to(2 * BOUND, stream, count).await;
+        }
+    })
+    .await;
+    let stage = destination.stage().await;
+    let mut silent = Program::that_reads_nothing(&stage).await;
+    let mut answers = Vec::new();
+    for number in 0..125 {
+        let (answer, _) = silent.begin(request(&Signed::get(&stage, "/large")), true).await;
+        // The last ones may find no room even for a head.
+        answers.push(tokio::spawn(answer));
+        if number == 70 {
+            assert!(standing(&poured).await > 60 << 20);
+            let small = request(&Signed::get(&stage, "/small"));
+            let mut other = Program::new(&stage).await;
+            let answer = tokio::time::timeout(Duration::from_secs(5), other.ask(small, b"")).await;
+            assert_eq!(answer.expect("an answer").body.len(), 5);
+            assert!(destination.connections() > 1, "there was no room on the first");
+        }
+    }
+    let held = standing(&poured).await;
+    assert!(held < BOUND, "{held}");
 }
