@@ -62,7 +62,11 @@ impl Leaves {
         LeafCounts {
             found: self.found.load(Ordering::Relaxed),
             minted: self.minted.load(Ordering::Relaxed),
-            remembered: self.remembered.entry_count(),
+            remembered: {
+                // What was put in lately is counted only then.
+                self.remembered.run_pending_tasks();
+                self.remembered.entry_count()
+            },
         }
     }
 
