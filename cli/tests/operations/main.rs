@@ -8,3 +8,4 @@ mod limits;
 mod records;
 mod reference;
 mod reload;
+mod trust;

@@ -29,6 +29,7 @@ pub(crate) struct Running {
     pub(crate) telemetry: SocketAddr,
     child: Child,
     lines: Receiver<String>,
+    said: Receiver<String>,
 }
 
 /// An answer: status and text.
@@ -45,37 +46,64 @@ impl Running {
         let folder = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(folder.path().join("countersign.yaml"), config).expect("writable");
         prepare(folder.path());
-        Self::started(folder, &["--log", "info"])
+        Self::started(folder, &["--log", "info"], &[])
+    }
+
+    /// The same on a system whose roots are in that file of the folder.
+    pub(crate) fn start_trusting(roots: &str, config: &str, prepare: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(folder.path().join("countersign.yaml"), config).expect("writable");
+        prepare(folder.path());
+        Self::started(folder, &["--log", "info"], &[("SSL_CERT_FILE", roots)])
     }
 
     /// Starts it on that config, which says what is logged.
     pub(crate) fn start_quietly(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(folder.path().join("countersign.yaml"), config).expect("writable");
-        Self::started(folder, &[])
+        Self::started(folder, &[], &[])
     }
 
-    fn started(folder: TempDir, arguments: &[&str]) -> Self {
+    fn started(folder: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         std::fs::write(folder.path().join("token"), "a.pod.token").expect("writable");
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(["proxy", "--output", "json"]).args(arguments).current_dir(folder.path()).env_clear();
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary runs");
-        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        let (sender, lines) = channel();
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
+        command.args(["proxy", "--output", "json"]).args(arguments).current_dir(folder.path());
+        command.env_clear().envs(environment.iter().copied());
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let lines = heard(child.stderr.take().expect("a pipe"));
+        let said = heard(child.stdout.take().expect("a pipe"));
         let started = line_with(&lines, "countersign.started/v1");
         let document: serde_json::Value = serde_json::from_str(&started).expect("JSON");
         let address = |key: &str| {
             let url = document[key].as_str().unwrap_or_else(|| panic!("no {key} in {started}"));
             url.strip_prefix("http://").and_then(|rest| rest.parse().ok()).expect("an address")
         };
-        Self { proxy: address("proxy"), telemetry: address("telemetry"), folder, child, lines }
+        Self { proxy: address("proxy"), telemetry: address("telemetry"), folder, child, lines, said }
     }
 
     /// The next line on stderr that has `text` in it.
     pub(crate) fn line(&self, text: &str) -> String {
         line_with(&self.lines, text)
+    }
+
+    /// The next line on stdout.
+    pub(crate) fn said(&self) -> String {
+        line_with(&self.said, "")
+    }
+
+    /// What is left on stdout, after its end.
+    pub(crate) fn rest_said(&self) -> String {
+        self.said.iter().collect::<Vec<_>>().join("\n")
+    }
+
+    /// What is left on stderr, after its end.
+    pub(crate) fn rest_logged(&self) -> String {
+        self.lines.iter().collect::<Vec<_>>().join("\n")
     }
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
@@ -159,6 +187,14 @@ fn get(address: SocketAddr, path: &str) -> Answer {
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     (status, body.to_owned())
+}
+
+/// Its lines as they come.
+fn heard(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    let pipe = BufReader::new(pipe);
+    std::thread::spawn(move || pipe.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
+    lines
 }
 
 fn line_with(lines: &Receiver<String>, text: &str) -> String {
