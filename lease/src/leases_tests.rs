@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use access::*;
 use jiff::{SignedDuration, Timestamp};
+use serve::metrics::{Counted as _, Page};
 
 use super::*;
 use crate::ReportError;
@@ -248,4 +249,40 @@ async fn lease_that_was_being_asked_for_during_a_recall_is_not_remembered() {
     asking.await.unwrap().unwrap();
     world.leases.obtain(need(&ask("s3:GetObject"))).await.unwrap();
     assert_eq!(world.lessor.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_lent_refused_and_refreshed_is_counted() {
+    let world = world();
+    for _ in 0..3 {
+        world.obtain("s3:GetObject").await.unwrap();
+    }
+    world.minutes.store(41, Ordering::SeqCst);
+    world.obtain("s3:GetObject").await.unwrap();
+    world.settle().await;
+    world.refuse(RefusalCode::NotGranted);
+    world.obtain("s3:PutObject").await.unwrap_err();
+    world.refuse(RefusalCode::ExchangeUnavailable);
+    world.obtain("s3:PutObjectAcl").await.unwrap_err();
+    world.minutes.store(41 + 41, Ordering::SeqCst);
+    world.obtain("s3:GetObject").await.unwrap();
+    world.settle().await;
+    world.refuse(RefusalCode::NotGranted);
+    world.minutes.store(41 + 45, Ordering::SeqCst);
+    world.obtain("s3:GetObject").await.unwrap();
+    world.settle().await;
+    let mut page = Page::default();
+    world.leases.tally().tell(&mut page);
+    let page = page.into_text();
+    for line in [
+        "lookups_total{result=\"found\"} 5",
+        "lookups_total{result=\"lent\"} 1",
+        "lookups_total{result=\"refused\"} 1",
+        "lookups_total{result=\"failed\"} 1",
+        "refreshes_total{result=\"lent\"} 1",
+        "refreshes_total{result=\"failed\"} 1",
+        "refreshes_total{result=\"given_up\"} 1",
+    ] {
+        assert!(page.contains(&format!("countersign_lease_{line}\n")), "{line}: {page}");
+    }
 }

@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::destination::Mirror;
-use crate::http2::localhost;
+use crate::http2::program::{Program, request};
+use crate::http2::{Asked, Destination, localhost};
 use crate::lines::tls_mirror;
 use crate::program::{S3, Signed, ask, connect, exchange, head, tls};
 use crate::stage::{REAL_KEY, Stage, Wish, ways};
@@ -175,4 +176,42 @@ async fn name_that_only_its_address_could_allow_is_not_asked_of_the_proxy_upstre
         assert_eq!(answer.status, status, "{answer:?}");
     }
     assert_eq!(upstream.asked().len(), 1);
+}
+
+/// Answers with what was asked for, and by which version of HTTP.
+async fn told(mut asked: Asked) {
+    let (body, _) = asked.whole().await;
+    let said = format!("{:?} {} {}", asked.request.version(), asked.request.uri(), body.len());
+    asked.answer(200, said);
+}
+
+#[tokio::test]
+async fn http_2_goes_through_the_proxy_upstream_as_its_destination_speaks_it() {
+    let destination = Destination::new(told).await;
+    let upstream = Upstream::new(Ok(destination.address), None).await;
+    let stage = through(&upstream, "http", "", Some(destination.roots())).await;
+    let mut program = Program::new(&stage).await;
+    for body in [&b""[..], b"hello"] {
+        let answer = program.ask(request(&Signed::put(&stage, "/x", vec![])), body).await;
+        let said = format!("HTTP/2.0 https://{S3}/x {}", body.len());
+        assert_eq!((answer.status, &*answer.body), (200, said.as_bytes()));
+    }
+    assert_eq!(destination.connections(), 1, "what was asked for its choice is what is used");
+    assert!(upstream.asked().iter().all(|asked| asked.starts_with(&format!("CONNECT {S3}:443 "))));
+}
+
+#[tokio::test]
+async fn http_2_in_clear_text_is_led_through_a_tunnel_of_the_proxy_upstream() {
+    let destination = Destination::with((false, h2::server::Builder::new()), told).await;
+    let upstream = Upstream::new(Ok(destination.address), None).await;
+    let stage = through(&upstream, "http", "", None).await;
+    let mut program = Program::in_clear(&stage, "far.test:50051").await;
+    let call = http::Request::post("http://far.test:50051/pkg.Service/Method").body(()).unwrap();
+    let answer = program.ask(call, b"hello").await;
+    assert_eq!(&*answer.body, b"HTTP/2.0 http://far.test:50051/pkg.Service/Method 5");
+    let asked = upstream.asked();
+    assert!(
+        asked.iter().all(|asked| asked.starts_with("CONNECT far.test:50051 ") && asked.contains(OURS)),
+        "{asked:?}"
+    );
 }

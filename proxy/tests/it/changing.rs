@@ -1,9 +1,11 @@
 //! Settings that change while connections are open: the next request meets the new ones.
 
-use access::{Outcome, RefusalCode};
+use access::{Outcome, RefusalCode, Rules};
 use config::Endpoints;
 
 use crate::destination::Mirror;
+use crate::http2::program::{Program, request, whole};
+use crate::http2::{Asked, Destination};
 use crate::program::{S3, Signed, connect, dial, exchange, tls};
 use crate::stage::{Stage, Wish, ways};
 
@@ -76,4 +78,39 @@ async fn app_that_is_gone_is_nobody_on_the_tunnel_that_it_has_open() {
     assert_ne!(answer.status, 200);
     let outcome = shop.stage.outcome().await;
     assert!(matches!(outcome, Outcome::Refused { code: RefusalCode::ProxyAuthentication, .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn next_request_on_an_open_connection_of_http_2_meets_the_new_settings() {
+    let destination = Destination::new(|mut asked: Asked| async move {
+        if asked.request.uri().path() == "/long" {
+            let mut stream = asked.respond.send_response(http::Response::new(()), false).unwrap();
+            asked.body.data().await;
+            return stream.send_data("to its end".into(), true).unwrap();
+        }
+        asked.answer(200, "here");
+    })
+    .await;
+    let stage = destination.stage().await;
+    let mut program = Program::new(&stage).await;
+    let get = || request(&Signed::get(&stage, "/x"));
+    assert_eq!(program.ask(get(), b"").await.status, 200);
+    let (running, mut upload) = program.begin(request(&Signed::put(&stage, "/long", vec![])), false).await;
+    let running = running.await.unwrap();
+
+    stage.change(|settings| settings.proxy.ways = ways("egress: {deny: [\"*.amazonaws.com\"]}"));
+    let answer = program.ask(get(), b"").await;
+    assert_eq!((answer.status, &answer.headers["x-countersign-refusal"]), (403, &"egress-denied".parse().unwrap()));
+    upload.send_data("enough".into(), true).unwrap();
+    assert_eq!(whole(running).await.unwrap().body, "to its end", "what has begun ends as it began");
+
+    stage.change(|_| {});
+    assert_eq!(program.ask(get(), b"").await.status, 200);
+    assert_eq!(destination.connections(), 2, "what was dialled before takes no more requests");
+    stage.change(|settings| settings.rules = Rules::new([], []));
+    let answer = program.ask(get(), b"").await;
+    assert_eq!(
+        (answer.status, &answer.headers["x-countersign-refusal"]),
+        (403, &"placeholder-unknown".parse().unwrap())
+    );
 }

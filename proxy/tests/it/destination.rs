@@ -84,14 +84,32 @@ async fn body<I: AsyncRead + Unpin>(io: &mut I, head: &str) -> String {
         body.resize(rest.split("\r\n").next().unwrap().parse().unwrap(), 0);
         io.read_exact(&mut body).await.unwrap();
     } else if lower.contains("\r\ntransfer-encoding: chunked") {
-        while !body.ends_with(b"0\r\n\r\n") {
-            match io.read_u8().await {
-                Ok(byte) => body.push(byte),
-                Err(_) => break,
-            }
-        }
+        while chunk(io, &mut body).await {}
     }
     String::from_utf8(body).unwrap()
+}
+
+/// One chunk, or the last one with its trailers, as it is on the wire; `false` if it was the last.
+async fn chunk<I: AsyncRead + Unpin>(io: &mut I, body: &mut Vec<u8>) -> bool {
+    let Some(size) = line(io, body).await else { return false };
+    let size = usize::from_str_radix(size.split(';').next().unwrap(), 16).unwrap();
+    if size == 0 {
+        while line(io, body).await.is_some_and(|line| !line.is_empty()) {}
+        return false;
+    }
+    let mut data = vec![0; size + 2];
+    io.read_exact(&mut data).await.unwrap();
+    body.extend(data);
+    true
+}
+
+/// A line without its end; none where the connection ends.
+async fn line<I: AsyncRead + Unpin>(io: &mut I, body: &mut Vec<u8>) -> Option<String> {
+    let start = body.len();
+    while !body[start..].ends_with(b"\r\n") {
+        body.push(io.read_u8().await.ok()?);
+    }
+    Some(String::from_utf8(body[start..body.len() - 2].to_vec()).unwrap())
 }
 
 /// A destination whose connections the test itself plays.

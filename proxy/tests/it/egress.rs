@@ -62,3 +62,19 @@ async fn metadata_services_are_not_reached_even_by_their_address() {
         assert!(answer.body.contains("allow_addresses"), "{answer:?}");
     }
 }
+
+/// Resolvers take these for addresses, and whoever checks names for names.
+#[tokio::test]
+async fn address_in_an_unusual_spelling_is_no_host() {
+    let (mirror, stage) = stage("upstream: {allow_addresses: [127.0.0.0/8]}").await;
+    let port = mirror.address.port();
+    for name in ["127.1", "2130706433", "0x7f.1", "0177.0.0.1", "2852039166", "0xa9fea9fe"] {
+        let get = format!("GET http://{name}:{port}/ HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n");
+        for request in [tunnel_to(&format!("{name}:{port}")), get] {
+            let answer = ask(&stage, &request).await;
+            let kind = answer.header("x-countersign-refusal");
+            assert_eq!((answer.status, kind), (400, Some("request-malformed")), "{name}: {answer:?}");
+        }
+    }
+    assert_eq!(mirror.connections(), 0);
+}

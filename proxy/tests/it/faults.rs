@@ -7,6 +7,7 @@ mod names;
 mod near;
 mod programs;
 mod repeated;
+mod requests;
 mod stalls;
 mod streams;
 

@@ -9,4 +9,4 @@ mod retried;
 mod sockets;
 mod streamed;
 
-pub(crate) use destination::localhost;
+pub(crate) use destination::{Asked, Destination, localhost};

@@ -25,4 +25,5 @@ mod smuggling;
 mod socks;
 mod stage;
 mod tunnels;
+mod vitals;
 mod websockets;

@@ -5,8 +5,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::destination::{Mirror, Scripted};
-use crate::program::{answer, ask, connect, exchange, head};
-use crate::stage::Stage;
+use crate::program::{S3, answer, ask, connect, exchange, greeting, head};
+use crate::stage::{Stage, ways};
 
 async fn stage() -> (Mirror, Scripted, Stage) {
     let mirror = Mirror::new().await;
@@ -134,4 +134,34 @@ async fn words_of_other_protocols_go_through_though_they_do_not_end() {
         destination.connection().await.read_exact(&mut heard).await.unwrap();
         assert_eq!(heard, words);
     }
+}
+
+#[tokio::test]
+async fn cloud_host_that_is_to_be_left_alone_gets_the_programs_own_greeting_and_answers_it() {
+    let (_mirror, mut destination, stage) = stage().await;
+    let there = destination.address.to_string();
+    let hello = greeting(S3);
+    stage.change(|settings| {
+        let alone = ways(&format!("egress: {{allow: [\"{S3}\"]}}")).egress.allow;
+        settings.endpoints = settings.endpoints.clone().leaving_alone(alone);
+    });
+    // Asked for by number, so that nobody has to be asked where it is.
+    let mut io = connect(&stage, &there).await;
+    io.write_all(&hello).await.unwrap();
+    let mut theirs = destination.connection().await;
+    let mut heard = vec![0; hello.len()];
+    theirs.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, hello);
+    theirs.write_all(b"their own certificate").await.unwrap();
+    let mut shown = [0; 21];
+    io.read_exact(&mut shown).await.unwrap();
+    assert_eq!(&shown, b"their own certificate");
+    assert_eq!(stage.metrics.tunnels.value(), 1);
+
+    stage.change(|_| {});
+    let mut io = connect(&stage, &there).await;
+    io.write_all(&hello).await.unwrap();
+    let handshake = 22;
+    assert_eq!(io.read_u8().await.unwrap(), handshake, "intercepted: we answer it");
+    assert_eq!(stage.metrics.tunnels.value(), 1);
 }

@@ -5,7 +5,7 @@ use http::Request;
 use tokio::net::TcpListener;
 
 use super::destination::{Asked, Destination, localhost};
-use super::program::{Program, request};
+use super::program::{Program, request, whole};
 use crate::destination::Mirror;
 use crate::program::{S3, Signed, exchange, tls_offering};
 use crate::stage::{REAL_KEY, Stage, Wish};
@@ -69,7 +69,7 @@ async fn body_that_is_held_to_be_hashed_gets_its_length() {
         Signed { method: "POST", host: sqs, service: "sqs", declared: None, body, headers, ..Signed::get(&stage, "/") };
     let (answer, mut stream) = sender.send_request(request(&signed), false).unwrap();
     stream.send_data(bytes::Bytes::from_static(body), true).unwrap();
-    let seen = super::program::whole(answer.await.unwrap()).await.unwrap();
+    let seen = whole(answer.await.unwrap()).await.unwrap();
     let seen = String::from_utf8(seen.body.to_vec()).unwrap();
     assert!(seen.contains(&format!("content-length: {}\n", body.len())), "{seen}");
 }
@@ -253,4 +253,21 @@ async fn socket_that_waits_to_be_told_what_is_spoken_is_not_dialled_twice() {
     let answer = exchange(&mut io, &Signed::get(&stage, "/x").head()).await;
     assert!(answer.status == 503 && answer.body.contains("no connection to localhost"), "{answer:?}");
     assert!(!accepting.await.unwrap().1);
+}
+
+#[tokio::test]
+async fn trailers_of_a_program_that_is_translated_are_passed_on_where_they_were_announced() {
+    let (_mirror, stage, _directory) = before_http1().await;
+    let io = tls_offering(&stage, S3_443, &[b"h2"]).await.unwrap();
+    let (sender, connection) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let mut program = Program(sender);
+    for (headers, passed) in [(vec![("trailer", "x-sum")], "x-sum: 7\r\n\r\n"), (vec![], "0\r\n\r\n")] {
+        let (answer, mut stream) = program.begin(request(&Signed::put(&stage, "/x", headers)), false).await;
+        stream.send_data("hello".into(), false).unwrap();
+        stream.send_trailers(http::HeaderMap::from_iter([("x-sum".parse().unwrap(), "7".parse().unwrap())])).unwrap();
+        let answer = whole(answer.await.unwrap()).await.unwrap();
+        let seen = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(answer.status == 200 && seen.ends_with(passed), "{seen}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -94,6 +94,11 @@ impl Destination {
             }
         });
         Self { address, connections, _directory: directory, roots }
+    }
+
+    /// The root that vouches for it.
+    pub(crate) fn roots(&self) -> &Path {
+        &self.roots
     }
 
     pub(crate) fn connections(&self) -> usize {
