@@ -1,5 +1,7 @@
 //! Uploads with a form: what a policy allows reaches the cloud under a signature of the lease, and nothing else does.
 
+use std::time::Duration;
+
 use access::RefusalCode;
 use jiff::SignedDuration;
 use serde_json::json;
@@ -7,7 +9,7 @@ use serde_json::json;
 use crate::stage::posting::{By, Post, part};
 use crate::stage::program::{Ask, Keys, Reply, Signed};
 use crate::stage::refusal::Refusal;
-use crate::stage::world::{BUCKET, Plan, World};
+use crate::stage::world::{BUCKET, Plan, World, pass};
 
 const NAME: &str = "acme-receipts";
 
@@ -240,4 +242,44 @@ async fn refused_signature_of_a_form_does_not_give_the_token_away() {
     let hex = text.split_once("<CanonicalRequestBytes>").unwrap().1.split_once('<').unwrap().0.replace(' ', "");
     let bytes = String::from_utf8(hex::decode(hex).unwrap()).unwrap();
     assert_eq!(bytes, policy, "in bytes, too");
+}
+
+#[tokio::test]
+async fn fields_that_do_not_come_are_not_waited_for() {
+    let world = World::new().await;
+    let form = signed(&world, post("x"), By::V4).sent();
+    let mut connection = world.program.secure(BUCKET).await;
+    let length = form.body.len();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: {BUCKET}\r\nContent-Type: multipart/form-data; boundary=b0undary\r\nContent-Length: {length}\r\n\r\n"
+    );
+    connection.send(&[head.as_bytes(), &form.body[..100]].concat()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    pass(Duration::from_secs(11)).await;
+    let reply = connection.answer("POST").await.unwrap();
+    assert!(reply.status() == 400 && reply.text().contains("too slowly"), "{}", reply.text());
+    assert!(world.cloud.seen().is_empty());
+}
+
+/// The room is for 16 bodies of the limit, and a peer has at most three quarters of it.
+#[tokio::test]
+async fn fields_take_the_room_of_held_bodies() {
+    let world = Plan::default().limits("{ held_body: 64KiB }").start().await;
+    let mut form = signed(&world, post("x"), By::V4);
+    form.fields.insert(0, ("x-ignore-a".to_owned(), "a".repeat(60_000)));
+    let form = form.sent();
+    let kind = &form.headers[1].1;
+    let head = format!("POST / HTTP/1.1\r\nHost: {BUCKET}\r\nContent-Type: {kind}\r\nContent-Length: 100000\r\n\r\n");
+    let mut waiting = Vec::new();
+    for _ in 0..13 {
+        let mut connection = world.program.secure(BUCKET).await;
+        connection.send(&[head.as_bytes(), &form.body[..60_000]].concat()).await.unwrap();
+        waiting.push(connection);
+    }
+    world.until(|| world.number("countersign_held_body_bytes") > 700_000).await;
+    let reply = send(&world, &form).await;
+    assert_eq!(reply.head.get("x-countersign-refusal"), Some("proxy-busy"), "{}", reply.text());
+    drop(waiting);
+    world.until(|| world.number("countersign_held_body_bytes") == 0).await;
+    assert!(world.cloud.seen().is_empty());
 }

@@ -40,7 +40,7 @@ impl World {
         page.into_text()
     }
 
-    fn number(&self, row: &str) -> u64 {
+    pub(crate) fn number(&self, row: &str) -> u64 {
         let numbers = self.numbers();
         let found = numbers.lines().find_map(|line| line.strip_prefix(row)?.trim().parse().ok());
         found.unwrap_or_else(|| panic!("no {row} in {numbers}"))

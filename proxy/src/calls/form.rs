@@ -1,6 +1,8 @@
 //! Uploads with a form (Amazon S3 API reference, "Browser-based uploads using POST"): their signature is a field among
 //! others, so these are read, up to the file.
 
+use std::net::IpAddr;
+
 use access::{Call, Refusal, RefusalCode};
 use cloud::aws::post::{BadForm, Boundary, PostForm, Reader};
 use http::Method;
@@ -9,7 +11,7 @@ use http::request::Parts;
 
 use crate::calls::classify::Classifier;
 use crate::wire::body::Upload;
-use crate::wire::holding::Share;
+use crate::wire::holding::Holding;
 
 /// How much of a form is read before its file: S3 takes 20 KB.
 const MAX_FIELDS: usize = 64 * 1024;
@@ -19,7 +21,7 @@ const MAX_FIELDS: usize = 64 * 1024;
 /// that it does not know the key.
 pub(crate) async fn open_signed(
     classifier: &Classifier,
-    room: &Share<'_>,
+    (holding, peer): (&Holding, IpAddr),
     (head, body): (&mut Parts, &mut Upload),
     call: Option<&Call>,
 ) -> Result<Option<PostForm>, Refusal> {
@@ -39,7 +41,7 @@ pub(crate) async fn open_signed(
         // Where nothing says that it is S3, forms may have another shape.
         is_whole.unwrap_or(call.is_none())
     };
-    let (read, trailers) = room.beginning(body, MAX_FIELDS, is_enough).await?;
+    let (read, trailers) = holding.of(peer).beginning(body, MAX_FIELDS, is_enough).await?;
     // The program was told to go on by our reading.
     head.headers.remove(EXPECT);
     let fields = reader.and_then(|reader| reader.into_fields(&read));

@@ -27,8 +27,8 @@ impl<L: Lessor> Conversation<L> {
         entry: &mut Entry,
     ) -> Result<Outbound, Stop> {
         let (classifier, call) = (&self.app.classifier, unsigned.as_ref().map(|unsigned| &unsigned.call));
-        let room = self.app.holding.of(self.client.address);
-        if let Some(form) = open_signed(classifier, &room, (&mut head, &mut body), call).await? {
+        let room = (&*self.app.holding, self.client.address);
+        if let Some(form) = open_signed(classifier, room, (&mut head, &mut body), call).await? {
             let placeheld = classifier.classify_post((&head, &aim.destination.host), &form, with.0)?;
             return self.countersign((head, Brought::Posted(Box::new(form), body)), placeheld, with, entry).await;
         }
