@@ -17,6 +17,14 @@ const CLUSTER: HeaderName = HeaderName::from_static("x-k8s-aws-id");
 /// Longest bearer that is read. A presigned URL with a session token has some 2 KiB.
 const MAX_BYTES: usize = 16 * 1024;
 
+/// What hosts of API servers end with.
+const API_SERVERS: [&str; 2] = [".eks.amazonaws.com", ".eks.amazonaws.com.cn"];
+
+/// Whether `host`, in lower case, is the API server of some cluster: `0abc.gr7.us-east-1.eks.amazonaws.com`.
+pub fn is_api_server(host: &str) -> bool {
+    API_SERVERS.iter().any(|suffix| host.len() > suffix.len() && host.ends_with(suffix))
+}
+
 /// A bearer that looks like one of these and cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the bearer is not `k8s-aws-v1.` and a presigned https URL in base64url")]

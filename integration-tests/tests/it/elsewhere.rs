@@ -4,6 +4,7 @@ use access::RefusalCode;
 use jiff::SignedDuration;
 
 use crate::stage::cloud::CLUSTER;
+use crate::stage::log::Log;
 use crate::stage::origin::Origin;
 use crate::stage::presigning::{eks_bearer, git_password};
 use crate::stage::program::Reply;
@@ -58,6 +59,23 @@ async fn other_bearers_reach_a_cluster_as_they_are() {
     assert_eq!(reply.status(), 401, "the cluster's own refusal");
     assert_eq!(world.cloud.calls()[0].head.get("authorization"), Some("Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln"));
     assert!(world.cloud.exchanges().is_empty());
+}
+
+/// What refuses the bearer there is the cluster, out of our sight. Why it does stands in the log, once.
+#[tokio::test]
+async fn cluster_that_nobody_has_named_is_tunnelled_and_the_log_says_what_that_means() {
+    // No endpoint of this world says where it is.
+    const FAR: &str = "0abc.gr7.cn-north-1.eks.amazonaws.com.cn";
+    let log = Log::listen();
+    let hints = || String::from_utf8_lossy(&log.heard()).matches("name it in `eks_clusters`").count();
+    let world = World::new().await;
+    for _ in 0..2 {
+        drop(world.program.tunnel(&format!("{FAR}:443")).await);
+    }
+    assert_eq!(hints(), 1);
+    let named = Plan::default().clusters(&format!("{{ {FAR}: prod }}")).start().await;
+    named.program.tunnel(&format!("{FAR}:443")).await.expect("a cluster of ours is intercepted");
+    assert_eq!(hints(), 1);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use access::{Refusal, RefusalCode};
 use bytes::BytesMut;
 use ca::Host;
+use cloud::aws::cluster::is_api_server;
 use lease::Lessor;
 use rustls::ServerConfig;
 use rustls::server::{Acceptor, ClientHello};
@@ -65,7 +66,22 @@ pub(crate) async fn connect<L: Lessor>(
     }
     match aim.kind {
         Kind::Cloud | Kind::Cluster => to_cloud(caller, program, aim, wanted).await,
-        Kind::Elsewhere => Box::pin(meeting::asked_for(caller, program, aim, wanted)).await,
+        Kind::Elsewhere => {
+            tell_of_cluster(&caller.0, &aim.destination);
+            Box::pin(meeting::asked_for(caller, program, aim, wanted)).await;
+        }
+    }
+}
+
+/// In the tunnel nobody can say why a cluster refuses a placeholder's bearer. Clusters that the config leaves alone by
+/// name are meant to be.
+fn tell_of_cluster<L>(app: &App<L>, Destination { host, port, .. }: &Destination) {
+    if is_api_server(host) && !app.endpoints.leave_alone(host, *port) && app.distrust.is_news(host) {
+        tracing::info!(
+            %host,
+            "the API server of an EKS cluster is tunnelled, and takes no bearer that was made with a placeholder: \
+             name it in `eks_clusters` if programs here have no credentials of their own for it"
+        );
     }
 }
 
