@@ -48,6 +48,7 @@ def main():
     parser.add_argument("--listen", type=address, default=("127.0.0.1", 0), help="where AWS is reached (plain HTTP)")
     parser.add_argument("--trust", type=trust, action="append", required=True, help="an OpenID Connect issuer and its audience")
     parser.add_argument("--calls", type=Path, help="file for a line of JSON per call")
+    parser.add_argument("--secrets", type=Path, help="file for every secret and every token that is given away, to look for")
     parser.add_argument("--streams-ca", type=Path, help="serve event streams too, over TLS, and leave its root here")
     arguments = parser.parse_args()
 
@@ -57,7 +58,7 @@ def main():
     except OSError as error:
         sys.exit(f"aws_cloud: cannot listen on {arguments.listen[0]}:{arguments.listen[1]}: {error.strerror}")
     account = open_account(tuple(arguments.trust))
-    gateway.cloud = Cloud(account, Sessions(), Book(arguments.calls))
+    gateway.cloud = Cloud(account, Sessions(arguments.secrets), Book(arguments.calls))
     streams = None
     if arguments.streams_ca:
         # Only this needs a library for HTTP/2.

@@ -48,7 +48,7 @@ print(*[s.getsockname()[1] for s in sockets])')
 sed -e "s/18180/$aws/g; s/18181/$issuer/g; s/18182/$broker/g; s/18183/$proxy/g" "$root/docs/examples/countersign.yaml" >countersign.yaml
 start issuer "$python" "$stage/cluster_issuer.py" serve --directory cluster --listen "127.0.0.1:$issuer" \
     --project shop/checkout/checkout-7d9f8=state/token
-start aws "$python" "$stage/aws_cloud.py" --listen "127.0.0.1:$aws" --trust "http://127.0.0.1:$broker=sts.amazonaws.com" --calls calls.jsonl
+start aws "$python" "$stage/aws_cloud.py" --listen "127.0.0.1:$aws" --trust "http://127.0.0.1:$broker=sts.amazonaws.com" --calls calls.jsonl --secrets secrets
 say_of issuer issuer >/dev/null
 say_of aws url >/dev/null
 # What a script has to say in the config besides.

@@ -6,7 +6,7 @@ import logging
 import socket
 import socketserver
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http import HTTPStatus
 
@@ -15,13 +15,14 @@ import h11
 from . import simpledb
 from .account import Account
 from .book import Book, Entry
+from .express import SERVICE as EXPRESS, Directories, content_of
 from .payload import Hashed, Unsigned, payload_of
 from .posted import Posted
 from .presigned import Presigned
 from .refusal import Answer, Reason, Refused, answer_to
 from .relay import Relay, pieces_of, readable_by_moto
 from .request import Request
-from .sessions import Sessions
+from .sessions import Session, Sessions
 from .sigv4 import Verifier, check_claim, claim_of
 from .sts import MAX_FORM_BYTES, assume, assume_role, is_web_identity
 
@@ -49,6 +50,7 @@ class Cloud:
     account: Account
     sessions: Sessions
     book: Book
+    directories: Directories = field(default_factory=Directories)
 
 
 class Gateway(socketserver.ThreadingTCPServer):
@@ -205,7 +207,9 @@ class Exchange:
         entry.payload, entry.wire = request.one("x-amz-content-sha256"), request.wire
         session = check_claim(request, claim, self._cloud.sessions.of(claim.access_key_id), datetime.now(timezone.utc))
         verifier = Verifier(request, claim, session)
-        if claim.service == "s3":
+        if claim.service == EXPRESS:
+            self._express(verifier, session)
+        elif claim.service == "s3":
             payload = payload_of(request, verifier, claim.signature)
             verifier.check_head("")
             entry.caller = session.arn
@@ -225,6 +229,20 @@ class Exchange:
                 self._cloud.book.write(entry)
                 return self._reply(answer)
             self._relay(request, iter([body]), payload)
+
+    def _express(self, verifier: Verifier, session: Session):
+        request, entry = self._request, self._entry
+        payload = payload_of(request, verifier, verifier.claimed)
+        verifier.check_head("")
+        entry.caller = session.arn
+        body = self._held_body(MAX_HELD_BODY_BYTES)
+        payload.feed(body)
+        payload.finish()
+        content = content_of(request, body)
+        entry.operation, answered = self._cloud.directories.answer(request, content, session, self._cloud.sessions)
+        entry.status, entry.body_bytes = answered.status, len(body)
+        self._cloud.book.write(entry)
+        self._reply(answered)
 
     def _presigned(self):
         presigned, entry = Presigned(self._request), self._entry

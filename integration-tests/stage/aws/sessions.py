@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from moto.sts.models import sts_backends
 
@@ -20,6 +21,8 @@ class Session:
     role: Role
     name: str
     source_identity: str | None
+    # Of a directory bucket: its token comes in a header of its own, and it is good for nothing else.
+    express: bool = False
 
     @property
     def arn(self) -> str:
@@ -28,9 +31,10 @@ class Session:
 
 
 class Sessions:
-    """Sessions by access key id."""
+    """Sessions by access key id; also a line each in a file for their secrets and their tokens, if there is one."""
 
-    def __init__(self):
+    def __init__(self, secrets: Path | None = None):
+        self._secrets = secrets.open("w", encoding="ascii") if secrets else None
         self._lock = threading.Lock()
         self._by_key: dict[str, Session] = {}
 
@@ -53,6 +57,13 @@ class Sessions:
             name=name,
             source_identity=terms["source_identity"],
         )
+        if self._secrets:
+            self._secrets.write(f"{session.secret_access_key}\n{session.session_token}\n")
+            self._secrets.flush()
+        return self.keep(session)
+
+    def keep(self, session: Session) -> Session:
+        """Puts a session in the place of whatever its key stood for."""
         with self._lock:
             self._by_key[session.access_key_id] = session
         return session

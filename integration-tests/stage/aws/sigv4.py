@@ -19,6 +19,8 @@ from .refusal import Reason, Refused
 from .request import Request
 from .sessions import Session
 
+# Their paths are signed as they are, encoded once.
+S3_FAMILY = ("s3", "s3express")
 SIGV4 = "AWS4-HMAC-SHA256"
 SIGV4A = "AWS4-ECDSA-P256-SHA256"
 AUTHORIZATION = re.compile(
@@ -72,7 +74,10 @@ def check_claim(request: Request, claim: Claim, session: Session | None, now: da
     """Everything that can be said before the signature is calculated: key, token, expiry, clock, scope, coverage."""
     if session is None:
         raise Refused(Reason.UNKNOWN_KEY, "The AWS Access Key Id you provided does not exist in our records.")
-    token = request.one("x-amz-security-token") or ""
+    here, elsewhere = ("x-amz-s3session-token", "x-amz-security-token")[:: 1 if session.express else -1]
+    if request.one(elsewhere) is not None:
+        raise Refused(Reason.WRONG_TOKEN, f"{elsewhere} is not for this key.")
+    token = request.one(here) or ""
     if not hmac.compare_digest(token.encode(), session.session_token.encode()):
         raise Refused(Reason.WRONG_TOKEN, "The provided token is malformed or otherwise invalid.")
     if now >= session.expires_at.replace(tzinfo=timezone.utc):
@@ -106,7 +111,9 @@ def check_host(request: Request, claim: Claim):
             raise Refused(Reason.MALFORMED_SIGNATURE, "The authorization mechanism you have provided is not supported.")
         return
     labels = name.split(".")
-    if not {claim.service, *OTHER_LABELS.get(claim.service, ())} & set(labels):
+    if any(label.startswith("s3express-") for label in labels) != (claim.service == "s3express"):
+        raise Refused(Reason.MALFORMED_SIGNATURE, "s3express is for directory buckets, and they for nothing else.")
+    if claim.service != "s3express" and not {claim.service, *OTHER_LABELS.get(claim.service, ())} & set(labels):
         raise Refused(Reason.MALFORMED_SIGNATURE, f"Credential should be scoped to correct service, not '{claim.service}'.")
     # `bucket.s3` and `sts` without a region are the global endpoints, which are in us-east-1.
     region = next((label for label in reversed(labels) if re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", label)), "us-east-1")
@@ -129,7 +136,7 @@ class Verifier:
 
     def __init__(self, request: Request, claim: Claim, session: Session, date: str | None = None):
         credentials = Credentials(session.access_key_id, session.secret_access_key, session.session_token)
-        base = S3SigV4Auth if claim.service == "s3" else SigV4Auth
+        base = S3SigV4Auth if claim.service in S3_FAMILY else SigV4Auth
         self._auth = exactly(base)(credentials, claim.service, claim.region)
         self._credentials = credentials
         self._claim = claim
@@ -146,6 +153,11 @@ class Verifier:
         if self._claim.algorithm == SIGV4A:
             scope = f"{self._claim.scope_day}/{self._claim.service}/aws4_request"
         return f"{self._aws.context['timestamp']}\n{scope}"
+
+    @property
+    def claimed(self) -> str:
+        """The signature that the head claims: the seed of those in its body."""
+        return self._claim.signature
 
     def check_head(self, payload_hash: str):
         """Refuses a head whose signature is not the session's over exactly these bytes."""
@@ -212,7 +224,7 @@ def canonical_url(request: Request, service: str) -> str:
     """
     pairs = [pair.partition("=") for pair in request.query.split("&") if pair]
     query = "&".join(f"{encoded(key)}={encoded(value)}" for key, _, value in pairs)
-    path = encoded(request.path, "/") if service == "s3" else request.path
+    path = encoded(request.path, "/") if service in S3_FAMILY else request.path
     return f"https://{request.one('host')}{path}" + (f"?{query}" if query else "")
 
 
