@@ -40,4 +40,4 @@ pub use program::{Inherited, ProgramError};
 pub use proxy::{BindError, Parts, Proxy};
 pub use succession::stand_ins;
 pub use vitals::Vitals;
-pub use wire::socks;
+pub use wire::{framing, socks};

@@ -5,7 +5,7 @@ pub(crate) mod arriving;
 pub(crate) mod aside;
 pub(crate) mod body;
 pub(crate) mod expect;
-pub(crate) mod framing;
+pub mod framing;
 pub(crate) mod guard;
 pub(crate) mod head;
 pub(crate) mod hello;

@@ -1,6 +1,7 @@
 //! Where each request of a connection begins and ends (RFC 9112 §6), and whether its head contradicts itself.
 
-use crate::wire::head::{Body, Malformed, read_head};
+pub use crate::wire::head::Malformed;
+use crate::wire::head::{Body, read_head};
 
 /// Longest line of a chunk: its size in hex and extensions, which nobody needs at length.
 const MAX_CHUNK_LINE: u32 = 4 * 1024;
@@ -13,7 +14,7 @@ const MAX_TRAILERS: u32 = 16 * 1024;
 /// hyper reads the same bytes again and builds the requests; what this adds is that a head which could be read in two
 /// ways is found before hyper repairs it in silence (it drops `Content-Length` beside `Transfer-Encoding`).
 #[derive(Debug, Default)]
-pub(crate) struct Framing {
+pub struct Framing {
     at: At,
 }
 
@@ -36,7 +37,7 @@ enum At {
 
 /// What a run of bytes turned out to hold.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Followed {
+pub enum Followed {
     /// All of it belongs to requests whose heads are whole.
     All {
         /// Heads that began and ended in it.
@@ -62,12 +63,12 @@ pub(crate) enum Followed {
 
 impl Framing {
     /// Whether the next byte begins a head.
-    pub(crate) const fn is_between_requests(&self) -> bool {
+    pub const fn is_between_requests(&self) -> bool {
         matches!(self.at, At::Head)
     }
 
     /// Goes on over `bytes`, up to a head that is not whole.
-    pub(crate) fn follow(&mut self, bytes: &[u8]) -> Followed {
+    pub fn follow(&mut self, bytes: &[u8]) -> Followed {
         let (mut heads, mut from) = (0, 0);
         while from < bytes.len() {
             let rest = &bytes[from..];

@@ -27,7 +27,7 @@ pub(crate) enum Body {
 
 /// Why a head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     /// Not HTTP/1; this includes header lines folded over several (RFC 9112 §5.2) and space before a colon (§5.1).
     #[error("the request head is not HTTP/1.1")]
     Syntax,
