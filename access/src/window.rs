@@ -4,7 +4,7 @@
 //! that the clocks change it is an hour longer or shorter in fact, never in words. What the wall clock skips is not
 //! open; what it shows twice counts twice.
 
-use jiff::civil::{Date, Time, Weekday};
+use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan, Zoned};
 
@@ -92,8 +92,22 @@ impl TimeWindow {
         let start = self.hours.map_or(Time::midnight(), |(start, _)| start);
         let days = (0..14).filter_map(|ahead| local.date().checked_add(ahead.days()).ok());
         days.filter(|day| self.days.contain(day.weekday()))
-            .filter_map(|day| self.zone.to_ambiguous_zoned(day.to_datetime(start)).compatible().ok())
-            .find(|opening| *opening > local)
+            .filter_map(|day| self.reached(day.to_datetime(start)))
+            // What the wall clock skips whole does not open.
+            .find(|opening| *opening > local && self.contains(opening.timestamp()))
+    }
+
+    /// When the wall clock first shows `time`, or a later one.
+    fn reached(&self, time: DateTime) -> Option<Zoned> {
+        let ambiguous = self.zone.to_ambiguous_zoned(time);
+        match ambiguous.offset() {
+            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => ambiguous.compatible().ok(),
+            // It jumps over it. Read with the offset of afterwards, the time lies before the jump.
+            AmbiguousOffset::Gap { after, .. } => {
+                let jump = self.zone.following(after.to_timestamp(time).ok()?).next()?;
+                Some(jump.timestamp().to_zoned(self.zone.clone()))
+            }
+        }
     }
 
     /// The zone that the hours are read in.
@@ -224,6 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_starts_in_the_hour_that_spring_skips_opens_with_the_jump() {
+        let late = window((time(2, 1, 0, 0), time(0, 0, 0, 0)), &[Weekday::Sunday], "Europe/Berlin");
+        let opening = late.opens(at("2026-03-23T00:00:00[Europe/Berlin]")).unwrap();
+        assert_eq!(opening.to_string(), "2026-03-29T03:00:00+02:00[Europe/Berlin]");
+        let skipped = window((time(2, 1, 0, 0), time(2, 59, 0, 0)), &[Weekday::Sunday], "Europe/Berlin");
+        let opening_later = skipped.opens(at("2026-03-23T00:00:00[Europe/Berlin]")).unwrap();
+        assert_eq!(opening_later.to_string(), "2026-04-05T02:01:00+02:00[Europe/Berlin]");
+        assert!(late.contains(opening.timestamp()) && !late.contains(opening.timestamp() - 1.nanosecond()));
+    }
+
+    #[test]
     fn a_window_without_hours_or_days_is_refused() {
         let nine = time(9, 0, 0, 0);
         assert_eq!(TimeWindow::new(Some((nine, nine)), Weekdays::ALL, TimeZone::UTC), Err(WindowError::Empty));
@@ -263,7 +288,8 @@ mod tests {
         #[test]
         fn a_closed_window_stays_closed_until_it_opens(window in windows(), now in minutes()) {
             if let Some(opens) = window.opens(now) {
-                prop_assert!(!window.contains(opens.timestamp() - 1.minute()));
+                prop_assert!(window.contains(opens.timestamp()));
+                prop_assert!(!window.contains(opens.timestamp() - 1.nanosecond()));
             }
         }
     }
