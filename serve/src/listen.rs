@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -28,23 +28,35 @@ pub struct Listener {
 pub struct Wanted {
     waiting: AtomicUsize,
     one: Notify,
+    /// It was asked for one while none waited.
+    unmet: AtomicBool,
 }
 
 impl Wanted {
     /// Waits until this connection's place is wanted more than those of all that waited here before it. Whoever has not
-    /// said anything yet waits here, and ends: an idle thousand must not keep out one that works.
+    /// said anything yet waits here, or has nothing to say any more, and ends: an idle thousand must not keep out one that
+    /// works.
     pub async fn waits(&self) {
-        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         let waiting = Waiting(self);
-        self.one.notified().await;
+        if !self.unmet.swap(false, Ordering::SeqCst) {
+            self.one.notified().await;
+        }
         drop(waiting);
     }
 
-    /// Asks the one that has waited longest to end.
+    /// Asks the one that has waited longest to end, or the next that comes to wait.
     fn ask(&self) {
-        if self.waiting.load(Ordering::Acquire) > 0 {
+        self.unmet.store(true, Ordering::SeqCst);
+        // Whoever came to wait just now has perhaps seen it already.
+        if self.waiting.load(Ordering::SeqCst) > 0 && self.unmet.swap(false, Ordering::SeqCst) {
             self.one.notify_one();
         }
+    }
+
+    /// A place was found: none is wanted any more.
+    fn met(&self) {
+        self.unmet.store(false, Ordering::SeqCst);
     }
 }
 
@@ -107,10 +119,12 @@ impl Listener {
                 Ok(place) => place,
                 Err(_) => {
                     self.wanted.ask();
-                    tokio::select! {
+                    let place = tokio::select! {
                         place = self.room.clone().acquire_owned() => place.ok()?,
                         () = shutdown.begun() => return None,
-                    }
+                    };
+                    self.wanted.met();
+                    place
                 }
             };
             match accepted.and_then(|(stream, peer)| stream.set_nodelay(true).map(|()| (stream, peer))) {

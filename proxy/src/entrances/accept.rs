@@ -123,7 +123,7 @@ async fn explicit<L: Lessor>((app, mut client): Caller<L>, mut io: Pipe, wanted:
         }
         Ok(Opening::Request) => {
             let slot = app.upstreams.slot(Protocol::Http1);
-            Box::pin(connection::serve(io, held, (app, client), (None, slot))).await;
+            Box::pin(connection::serve(io, held, (app, client), (None, slot), wanted)).await;
         }
         Ok(Opening::Nothing) => {}
         Err(bad) => {

@@ -13,12 +13,11 @@ use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use lease::Lessor;
-use serve::Shutdown;
+use serve::{Shutdown, Wanted};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::answers::refuse::with_causes;
-use crate::app::App;
-use crate::client::Client;
+use crate::entrances::intercept::Caller;
 use crate::pipeline::Conversation;
 use crate::places::aim::Aim;
 use crate::upstream::Slot;
@@ -39,13 +38,23 @@ pub(crate) type Way = (Option<Aim>, Arc<Slot>);
 /// connection takes, and making another one costs next to nothing.
 const REST: Duration = Duration::from_secs(2);
 
-/// Serves requests until either side has had enough. `held`: what was read of them already.
-pub(crate) async fn serve<I, L>(io: I, held: BytesMut, (app, client): (Arc<App<L>>, Client), way: Way)
+/// How a connection ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// One side had enough.
+    Over,
+    /// It rested, and its place was wanted.
+    GaveWay,
+}
+
+/// Serves requests until either side has had enough. `held`: what was read of them already. `wanted` tells when the
+/// connection's place is: it gives way while it rests.
+pub(crate) async fn serve<I, L>(io: I, held: BytesMut, (app, client): Caller<L>, way: Way, wanted: &Wanted)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     L: Lessor,
 {
-    let (guard, shutdown) = (Guard::new(io, held, app.patience()), app.shutdown.clone());
+    let (guard, shutdown, metrics) = (Guard::new(io, held, app.patience()), app.shutdown.clone(), app.metrics.clone());
     let ledger = guard.ledger();
     let conversation = Arc::new(Conversation::new(app, client, way, ledger.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
@@ -58,8 +67,10 @@ where
             Ok::<_, Infallible>(answer)
         })
     });
-    if let Err(error) = go_on(guard, service, &shutdown).await {
-        tracing::debug!(cause = with_causes(&*error), "connection of a program ended early");
+    match go_on(guard, service, &shutdown, wanted).await {
+        Ok(Ended::Over) => {}
+        Ok(Ended::GaveWay) => metrics.shed.add(1),
+        Err(error) => tracing::debug!(cause = with_causes(&*error), "connection of a program ended early"),
     }
 }
 
@@ -68,7 +79,8 @@ async fn go_on<I, S, B>(
     mut guard: Guard<I>,
     service: S,
     shutdown: &Shutdown,
-) -> Result<(), Box<dyn Error + Send + Sync>>
+    wanted: &Wanted,
+) -> Result<Ended, Box<dyn Error + Send + Sync>>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService<Incoming, ResBody = B, Error = Infallible> + Clone,
@@ -77,15 +89,17 @@ where
     loop {
         match Box::pin(converse(guard, service.clone(), shutdown)).await? {
             Some(resting) => guard = resting,
-            None => return Ok(()),
+            None => return Ok(Ended::Over),
         }
-        let says_more = tokio::select! {
-            says_more = guard.says_more() => says_more?,
-            () = shutdown.begun() => false,
+        let ended = tokio::select! {
+            // What is here already is heard, whatever else happens.
+            biased;
+            says_more = guard.says_more() => if says_more? { continue } else { Ended::Over },
+            () = shutdown.begun() => Ended::Over,
+            () = wanted.waits() => Ended::GaveWay,
         };
-        if !says_more {
-            return Ok(guard.shutdown().await?);
-        }
+        guard.shutdown().await?;
+        return Ok(ended);
     }
 }
 

@@ -37,7 +37,8 @@ impl World {
                 Ok::<_, Infallible>(Response::new(Full::new(body)))
             }
         });
-        let serving = tokio::spawn(async move { go_on(guard, service, &stop).await.is_ok() });
+        let wanted = Wanted::default();
+        let serving = tokio::spawn(async move { go_on(guard, service, &stop, &wanted).await.is_ok() });
         Self { program, serving, servers, shutdown }
     }
 

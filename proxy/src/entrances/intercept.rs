@@ -112,8 +112,8 @@ async fn to_cloud<L: Lessor>(caller: Caller<L>, mut program: Program, aim: Aim, 
     let Some(spoken) = first((app, wanted), words).await else { return };
     match spoken {
         Ok(Ok(Spoken::Tls)) => Box::pin(intercept(caller, program, (aim, tls), wanted)).await,
-        Ok(Ok(Spoken::Http)) => in_clear(caller, program, (&aim.destination, Protocol::Http1)).await,
-        Ok(Ok(Spoken::Http2)) => in_clear(caller, program, (&aim.destination, Protocol::Http2)).await,
+        Ok(Ok(Spoken::Http)) => in_clear(caller, program, (&aim.destination, Protocol::Http1), wanted).await,
+        Ok(Ok(Spoken::Http2)) => in_clear(caller, program, (&aim.destination, Protocol::Http2), wanted).await,
         Ok(Ok(Spoken::Unknown)) => match Box::pin(app.upstreams.dialer().pipe(&aim.origin)).await {
             Ok(destination) => tunnel(app, program, destination).await,
             Err(error) => tracing::debug!(cause = with_causes(&error), "tunnel leads nowhere"),
@@ -144,7 +144,7 @@ pub(crate) async fn intercept<L: Lessor>(
     let Some((program, slot)) = handshake.await else { return };
     match slot.protocol() {
         Protocol::Http1 => {
-            Box::pin(connection::serve(program, BytesMut::new(), (app, client), (Some(aim), slot))).await;
+            Box::pin(connection::serve(program, BytesMut::new(), (app, client), (Some(aim), slot), wanted)).await;
         }
         Protocol::Http2 => Box::pin(streams::serve(program, (app, client), (Some(aim), slot))).await,
     }
@@ -250,9 +250,10 @@ pub(crate) async fn in_clear<L: Lessor>(
     caller: Caller<L>,
     program: Program,
     (destination, protocol): (&Destination, Protocol),
+    wanted: &Wanted,
 ) {
     let aim = Aim::at(destination.over(Scheme::Http), &caller.0.endpoints);
-    read(caller, program, (aim, protocol)).await;
+    read(caller, program, (aim, protocol), wanted).await;
 }
 
 /// Reads clear text that goes where `aim` leads.
@@ -260,10 +261,11 @@ pub(crate) async fn read<L: Lessor>(
     caller: Caller<L>,
     Program { io, held, .. }: Program,
     (aim, protocol): (Aim, Protocol),
+    wanted: &Wanted,
 ) {
     let slot = caller.0.upstreams.slot(protocol);
     match protocol {
-        Protocol::Http1 => Box::pin(connection::serve(io, held, caller, (Some(aim), slot))).await,
+        Protocol::Http1 => Box::pin(connection::serve(io, held, caller, (Some(aim), slot), wanted)).await,
         Protocol::Http2 => Box::pin(streams::serve(Ahead::new(io, held), caller, (Some(aim), slot))).await,
     }
 }

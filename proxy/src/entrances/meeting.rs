@@ -59,7 +59,7 @@ pub(crate) async fn asked_for<L: Lessor>(caller: Caller<L>, mut program: Program
         // What is read is sent on connections that are for it: this one would stand idle beside them.
         drop((destination, said));
         let protocol = if let Ok(Spoken::Http2) = spoken { Protocol::Http2 } else { Protocol::Http1 };
-        return in_clear(caller, program, (&aim.destination, protocol)).await;
+        return in_clear(caller, program, (&aim.destination, protocol), wanted).await;
     }
     match spoken {
         Ok(Spoken::Tls) => match named(app, &mut program, &aim.destination).await {
@@ -89,7 +89,7 @@ pub(crate) async fn led_here<L: Lessor>(caller: Caller<L>, mut program: Program,
     let named = match spoken {
         Ok(Spoken::Http) => {
             drop(there);
-            return by_host(caller, program, (number, barred)).await;
+            return by_host(caller, program, (number, barred), wanted).await;
         }
         Ok(Spoken::Tls) => named(app, &mut program, &number.destination).await,
         // HTTP/2 in clear text names its host too late, and clouds do not speak it.
@@ -114,7 +114,12 @@ pub(crate) async fn led_here<L: Lessor>(caller: Caller<L>, mut program: Program,
 
 /// Clear text that was led here goes to the host that its first request names; to a cloud by name, and else where it was
 /// to go.
-async fn by_host<L: Lessor>(caller: Caller<L>, mut program: Program, (number, barred): (Aim, Option<Barred>)) {
+async fn by_host<L: Lessor>(
+    caller: Caller<L>,
+    mut program: Program,
+    (number, barred): (Aim, Option<Barred>),
+    wanted: &Wanted,
+) {
     let app = &caller.0;
     let head = tokio::time::timeout(app.patience().head, whole_head(&mut program.io, &mut program.held));
     if head.await != Ok(true) {
@@ -137,7 +142,7 @@ async fn by_host<L: Lessor>(caller: Caller<L>, mut program: Program, (number, ba
             }
         }
     }
-    read(caller, program, (aim, Protocol::Http1)).await;
+    read(caller, program, (aim, Protocol::Http1), wanted).await;
 }
 
 async fn through<L>(app: &App<L>, mut program: Program, there: There) {

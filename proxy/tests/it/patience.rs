@@ -149,6 +149,31 @@ async fn silent_connections_give_way_at_the_door_that_is_full_and_at_no_other() 
 }
 
 #[tokio::test]
+async fn connections_that_rest_after_their_answers_give_way_even_if_the_place_was_wanted_before() {
+    let mirror = Mirror::new().await;
+    let mut wish = Wish::aws_at(mirror.address);
+    wish.limits.connections = 2;
+    let stage = Stage::with(wish).await;
+    let request = Signed::get(&stage, "/x").absolute_head();
+    let (mut one, mut other) = (dial(&stage).await, dial(&stage).await);
+    for io in [&mut one, &mut other] {
+        assert_eq!(exchange(io, &request).await.status, 200);
+    }
+    // Neither rests yet.
+    let mut third = dial(&stage).await;
+    let answered = tokio::time::timeout(SOON, exchange(&mut third, &request)).await.expect("a place");
+    assert_eq!((answered.status, stage.metrics.shed.value()), (200, 1));
+    let (mut from_one, mut from_other) = ([0], [0]);
+    let ended = tokio::time::timeout(SOON, async {
+        tokio::select! {
+            read = one.read(&mut from_one) => read,
+            read = other.read(&mut from_other) => read,
+        }
+    });
+    assert_eq!(ended.await.expect("one of them gave way").unwrap(), 0);
+}
+
+#[tokio::test]
 async fn tunnels_in_which_nothing_is_said_give_way_too() {
     let (mirror, elsewhere) = (Mirror::new().await, Scripted::new().await);
     for (authority, said) in [
