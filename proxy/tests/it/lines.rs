@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use access::{Outcome, RefusalCode};
 use jiff::SignedDuration;
@@ -185,12 +185,11 @@ async fn who_needs_more_connections_to_a_host_than_there_may_be_waits_for_one_to
         io.write_all(OK).await.unwrap();
     }
     assert_eq!((answer(&mut one).await.status, answer(&mut two).await.status), (200, 200));
-    let began = Instant::now();
-    let mut third = destination.connection().await;
+    let third = tokio::time::timeout(Duration::from_secs(5), destination.connection()).await;
+    let mut third = third.expect("who kept a connection for nothing has given it up");
     assert!(head(&mut third).await.starts_with("GET /three "));
     third.write_all(OK).await.unwrap();
     assert_eq!(answer(&mut three).await.status, 200);
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
