@@ -22,12 +22,17 @@ use access::Clock;
 use clap::{CommandFactory as _, Parser as _};
 use config::LogLevel;
 use jiff::Timestamp;
+use mimalloc::MiMalloc;
 use serve::{Log, LogFormat};
 
 use args::{Cli, Command, Output};
 use failure::{Exit, Failure};
 use output::Printer;
 use reload::Loaded;
+
+/// Memory goes back to the system when connections do, and is as fast with musl as with glibc.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
