@@ -90,7 +90,7 @@ impl TimeWindow {
             return None;
         }
         let start = self.hours.map_or(Time::midnight(), |(start, _)| start);
-        let days = (0..14).filter_map(|ahead| local.date().checked_add(ahead.days()).ok());
+        let days = (0..=14).filter_map(|ahead| local.date().checked_add(ahead.days()).ok());
         days.filter(|day| self.days.contain(day.weekday()))
             .filter_map(|day| self.reached(day.to_datetime(start)))
             // What the wall clock skips whole does not open.

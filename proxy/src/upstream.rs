@@ -165,7 +165,10 @@ impl Upstreams {
 
     /// Another way to make connections. Those that were made before end with what is under way on them.
     pub(crate) fn through(&self, dialer: Dialer) -> Self {
-        let dialer = Dialer { era: self.dialer.era.next(), ..dialer };
+        let (era, before) = (self.dialer.era.next(), &self.dialer.seats);
+        // Connections that were made before go on for a while, and count.
+        let same = before.per_host() == dialer.seats.per_host();
+        let dialer = Dialer { era, seats: if same { before.clone() } else { dialer.seats }, ..dialer };
         Self { dialer, pool: self.pool.clone(), shutdown: self.shutdown.clone() }
     }
 

@@ -1,9 +1,10 @@
 //! Listening: bound eagerly, bounded in connections, without Nagle.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +14,9 @@ use crate::Shutdown;
 
 /// How long to wait after `accept` failed for want of file descriptors or memory, instead of spinning.
 const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(50);
+
+/// How long whoever is asked to give its place may take before the next is asked.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A bound socket.
 #[derive(Debug)]
@@ -26,10 +30,8 @@ pub struct Listener {
 /// Somebody waits for a place among the allowed connections, and there is none.
 #[derive(Debug, Default)]
 pub struct Wanted {
-    waiting: AtomicUsize,
+    is_one: AtomicBool,
     one: Notify,
-    /// It was asked for one while none waited.
-    unmet: AtomicBool,
 }
 
 impl Wanted {
@@ -37,34 +39,21 @@ impl Wanted {
     /// said anything yet waits here, or has nothing to say any more, and ends: an idle thousand must not keep out one that
     /// works.
     pub async fn waits(&self) {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let waiting = Waiting(self);
-        if !self.unmet.swap(false, Ordering::SeqCst) {
+        // What woke nobody in time wakes the next, who sees that nothing is wanted any more.
+        while !self.is_one.swap(false, Ordering::AcqRel) {
             self.one.notified().await;
         }
-        drop(waiting);
     }
 
     /// Asks the one that has waited longest to end, or the next that comes to wait.
     fn ask(&self) {
-        self.unmet.store(true, Ordering::SeqCst);
-        // Whoever came to wait just now has perhaps seen it already.
-        if self.waiting.load(Ordering::SeqCst) > 0 && self.unmet.swap(false, Ordering::SeqCst) {
-            self.one.notify_one();
-        }
+        self.is_one.store(true, Ordering::Release);
+        self.one.notify_one();
     }
 
-    /// A place was found: none is wanted any more.
+    /// A place was found.
     fn met(&self) {
-        self.unmet.store(false, Ordering::SeqCst);
-    }
-}
-
-struct Waiting<'a>(&'a Wanted);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.is_one.store(false, Ordering::Release);
     }
 }
 
@@ -118,9 +107,9 @@ impl Listener {
             let place = match self.room.clone().try_acquire_owned() {
                 Ok(place) => place,
                 Err(_) => {
-                    self.wanted.ask();
                     let place = tokio::select! {
                         place = self.room.clone().acquire_owned() => place.ok()?,
+                        never = self.ask_again_and_again() => match never {},
                         () = shutdown.begun() => return None,
                     };
                     self.wanted.met();
@@ -142,8 +131,44 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// Asks for a place, and for another where whoever was asked takes his time to leave. It does not end.
+    async fn ask_again_and_again(&self) -> Infallible {
+        loop {
+            self.wanted.ask();
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+}
+
 /// Whether only that one connection went away between arriving and being accepted.
 fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn place_is_given_by_one_that_waits_or_by_the_next_and_by_nobody_once_it_is_found() {
+        let wanted = Wanted::default();
+        let mut one = Box::pin(wanted.waits());
+        assert!((&mut one).now_or_never().is_none());
+        wanted.ask();
+        assert!(one.now_or_never().is_some(), "who waits");
+        wanted.ask();
+        assert!(wanted.waits().now_or_never().is_some(), "the next who comes to wait");
+        assert!(wanted.waits().now_or_never().is_none());
+
+        let mut gone = Box::pin(wanted.waits());
+        assert!((&mut gone).now_or_never().is_none());
+        wanted.ask();
+        drop(gone);
+        wanted.met();
+        assert!(wanted.waits().now_or_never().is_none(), "nobody ends for what was found meanwhile");
+    }
 }

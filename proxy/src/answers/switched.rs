@@ -57,7 +57,9 @@ pub(crate) async fn begin(
     let mut answer = Response::from_parts(head, AnswerBody::Empty);
     hop::strip_response(answer.headers_mut());
     name_upgrade(answer.headers_mut());
+    let goes_on = ledger.socket();
     let socket = async move {
+        let _goes_on = goes_on;
         let mut open = Open::new(entry);
         match switch.await {
             Ok(program) => {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,9 +57,10 @@ where
 {
     let (guard, shutdown, metrics) = (Guard::new(io, held, app.patience()), app.shutdown.clone(), app.metrics.clone());
     let ledger = guard.ledger();
-    let conversation = Arc::new(Conversation::new(app, client, way, ledger.clone()));
+    let (conversation, heard) = (Conversation::new(app, client, way, ledger.clone()), ledger.clone());
+    let conversation = Arc::new(conversation);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (conversation, ledger) = (conversation.now(), ledger.clone());
+        let (conversation, ledger) = (conversation.now(), heard.clone());
         let mouth = Mouth::of_connection(&ledger, request.version());
         // In a box: between requests there is none.
         Box::pin(async move {
@@ -67,7 +69,10 @@ where
             Ok::<_, Infallible>(answer)
         })
     });
-    match go_on(guard, service, &shutdown, wanted).await {
+    let ended = go_on(guard, service, &shutdown, wanted).await;
+    // What goes on in another protocol, on a task of its own, keeps the connection's place.
+    poll_fn(|cx| ledger.poll_sockets_over(cx)).await;
+    match ended {
         Ok(Ended::Over) => {}
         Ok(Ended::GaveWay) => metrics.shed.add(1),
         Err(error) => tracing::debug!(cause = with_causes(&*error), "connection of a program ended early"),
@@ -120,6 +125,8 @@ where
             .with_upgrades(),
     );
     tokio::select! {
+        // What is here already is heard, whatever else happens.
+        biased;
         ended = requests.as_mut() => ended.map(|()| None),
         () = shutdown.begun() => {
             requests.as_mut().graceful_shutdown();
@@ -136,6 +143,7 @@ where
 async fn rests(ledger: &Ledger) {
     let mut seen = None;
     loop {
+        poll_fn(|cx| ledger.poll_settled(cx)).await;
         tokio::time::sleep(REST / 2).await;
         let now = ledger.at_rest();
         if now.is_some() && now == seen {

@@ -135,3 +135,19 @@ async fn what_is_refused_after_a_rest_is_refused() {
     assert!(world.ask(bad).await.contains("connection: close"));
     assert_eq!(world.program.read(&mut [0]).await.unwrap(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn head_that_begins_after_a_rest_has_no_longer_than_any_other() {
+    let mut world = World::new(Duration::ZERO);
+    world.ask(GET).await;
+    sleep(LONG).await;
+    let (mut heard, mut said) = tokio::io::split(world.program);
+    let trickle = tokio::spawn(async move {
+        while said.write_all(b"G").await.is_ok() {
+            sleep(Duration::from_secs(3)).await;
+        }
+    });
+    let ended = tokio::time::timeout(PATIENCE.head * 2, heard.read(&mut [0])).await.expect("it is cut off");
+    assert_eq!(ended.unwrap(), 0);
+    trickle.abort();
+}

@@ -146,7 +146,7 @@ pub(crate) async fn intercept<L: Lessor>(
         Protocol::Http1 => {
             Box::pin(connection::serve(program, BytesMut::new(), (app, client), (Some(aim), slot), wanted)).await;
         }
-        Protocol::Http2 => Box::pin(streams::serve(program, (app, client), (Some(aim), slot))).await,
+        Protocol::Http2 => Box::pin(streams::serve(program, (app, client), (Some(aim), slot), wanted)).await,
     }
 }
 
@@ -266,7 +266,7 @@ pub(crate) async fn read<L: Lessor>(
     let slot = caller.0.upstreams.slot(protocol);
     match protocol {
         Protocol::Http1 => Box::pin(connection::serve(io, held, caller, (Some(aim), slot), wanted)).await,
-        Protocol::Http2 => Box::pin(streams::serve(Ahead::new(io, held), caller, (Some(aim), slot))).await,
+        Protocol::Http2 => Box::pin(streams::serve(Ahead::new(io, held), caller, (Some(aim), slot), wanted)).await,
     }
 }
 

@@ -14,14 +14,16 @@ use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use lease::Lessor;
+use serve::Wanted;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
-use tokio::time::{Instant, interval_at};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, interval_at, sleep_until};
 
 use crate::answers::answer::AnswerBody;
 use crate::app::App;
 use crate::client::Client;
 use crate::entrances::connection::Way;
+use crate::entrances::intercept::Caller;
 use crate::pipeline::Conversation;
 use crate::wire::arriving::{ArrivalError, Arriving};
 use crate::wire::head::MAX_HEAD;
@@ -46,8 +48,12 @@ const MAX_WAITING: usize = 128 * 1024;
 /// costs a program nothing, and us and the destination a request each (CVE-2023-44487).
 const MAX_ABANDONED: usize = 500;
 
-/// Serves requests until either side has had enough.
-pub(crate) async fn serve<I, L>(io: I, (app, client): (Arc<App<L>>, Client), way: Way)
+/// How long a program has to take leave of a connection that gives way.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// Serves requests until either side has had enough. `wanted` tells when the connection's place is: it gives way while
+/// nothing is under way.
+pub(crate) async fn serve<I, L>(io: I, (app, client): Caller<L>, way: Way, wanted: &Wanted)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     L: Lessor,
@@ -65,7 +71,7 @@ where
         .max_send_buffer_size(MAX_WAITING);
     let handshake = builder.handshake::<_, Bytes>(io);
     let ended = match tokio::time::timeout(app.patience().head, handshake).await {
-        Ok(Ok(connection)) => Serving::new(app, client, way).run(connection, protocols).await,
+        Ok(Ok(connection)) => Serving::new(app, client, way).run(connection, protocols, wanted).await,
         Ok(Err(error)) => Err(error),
         Err(_) => return tracing::debug!("an HTTP/2 connection of a program did not begin in time"),
     };
@@ -87,6 +93,8 @@ struct Tally {
     open: AtomicUsize,
     answered: AtomicUsize,
     abandoned: AtomicUsize,
+    /// Told when nothing is open any more.
+    at_rest: Notify,
 }
 
 impl<L: Lessor> Serving<L> {
@@ -100,6 +108,7 @@ impl<L: Lessor> Serving<L> {
         self,
         mut connection: Connection<I, Bytes>,
         mut protocols: Option<watch::Receiver<bool>>,
+        wanted: &Wanted,
     ) -> Result<(), h2::Error>
     where
         I: AsyncRead + AsyncWrite + Unpin,
@@ -107,6 +116,7 @@ impl<L: Lessor> Serving<L> {
         let (shutdown, idle) = (&self.app.shutdown, self.app.idle());
         let mut ticks = interval_at(Instant::now() + idle, idle);
         let (mut begun, mut seen, mut is_last) = (0_u64, 0, false);
+        let mut leave_by = None;
         loop {
             tokio::select! {
                 accepted = connection.accept() => match accepted {
@@ -120,6 +130,15 @@ impl<L: Lessor> Serving<L> {
                     is_last = true;
                     connection.graceful_shutdown();
                 }
+                // Only to look again: with the last answer, the connection may be one that gives way.
+                () = self.tally.at_rest.notified() => {}
+                () = wanted.waits(), if self.tally.is_idle() && !is_last => {
+                    self.app.metrics.shed.add(1);
+                    is_last = true;
+                    leave_by = Some(Instant::now() + LEAVE);
+                    connection.graceful_shutdown();
+                }
+                () = reached(leave_by) => return Ok(()),
                 () = announced(protocols.as_mut()) => {
                     protocols = None;
                     // It fails while the program has not confirmed our first settings; then its next connection is told.
@@ -147,6 +166,14 @@ impl<L: Lessor> Serving<L> {
         let exchange = Exchange { respond, idle: self.app.idle(), tally: self.tally.clone() };
         let conversation = self.conversation.now();
         self.app.shutdown.spawn(async move { exchange.run(&conversation, request).await });
+    }
+}
+
+/// Ready at that moment, if there is one.
+async fn reached(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -239,7 +266,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.tally.open.fetch_sub(1, Ordering::AcqRel);
+        if self.tally.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.tally.at_rest.notify_one();
+        }
     }
 }
 

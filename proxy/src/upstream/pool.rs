@@ -135,7 +135,8 @@ impl Pool {
         drop(hubs);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         for lines in idle.lines.values_mut() {
-            lines.retain(|line| now.duration_since(line.idle_since()) < KEEP);
+            // Somebody may have begun to wait just after one was put here.
+            lines.retain(|line| now.duration_since(line.idle_since()) < KEEP && !line.is_in_the_way());
         }
         idle.lines.retain(|_, lines| !lines.is_empty());
         idle.count = idle.lines.values().map(Vec::len).sum();

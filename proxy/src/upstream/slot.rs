@@ -139,6 +139,10 @@ impl Slot {
     /// Keeps a line on which nothing is under way.
     pub(crate) fn put(&self, mut line: Box<Line>) {
         line.rest();
+        if line.is_in_the_way() {
+            // Its seat is somebody else's turn: one that goes from request to request would keep it for ever.
+            return;
+        }
         if let Some(other) = self.held().line.replace(line) {
             self.pool.put(other);
         }

@@ -35,7 +35,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(5);
 /// How long a program may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// For a whole head, from its first byte; for the first one, from the beginning of the connection.
+    /// For a whole head, from its first byte.
     pub(crate) head: Duration,
     /// Without a byte, between requests and within a body.
     pub(crate) idle: Duration,
@@ -88,7 +88,7 @@ impl<I> Guard<I> {
             framing: Framing::default(),
             held,
             judged: 0,
-            head_began: Some(Instant::now()),
+            head_began: None,
             after: After::More,
             goodbye: None,
             has_ended: false,
@@ -199,6 +199,10 @@ impl<I> Guard<I> {
 impl<I: AsyncRead + Unpin> Guard<I> {
     /// Waits between two requests, where no server does; whether the program says more.
     pub(crate) async fn says_more(&mut self) -> io::Result<bool> {
+        if self.held.is_empty() {
+            // A head in two pieces has made room that nobody needs while nothing comes.
+            self.held = BytesMut::new();
+        }
         poll_fn(|cx| self.poll_rest_of_head(cx)).await
     }
 
@@ -236,6 +240,9 @@ impl<I: AsyncRead + Unpin> Guard<I> {
         }
         self.unsaid.broken();
         self.held.extend_from_slice(step.filled());
+        if !step.filled().is_empty() {
+            self.head_began.get_or_insert_with(Instant::now);
+        }
         // A head is judged from its start, so what comes byte by byte is looked at line by line.
         if self.held.len() > MAX_HEAD || memchr::memchr(b'\n', step.filled()).is_some() {
             self.judge_held();
@@ -401,7 +408,14 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<I> {
         let since = match self.goodbye {
             Some(since) => since,
             None => {
-                ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+                // Whoever does not read does not hear a goodbye either.
+                match Pin::new(&mut self.io).poll_shutdown(cx)? {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => {
+                        ready!(self.unread.poll_for(cx, LINGER.1));
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                }
                 self.unsaid.broken();
                 *self.goodbye.insert(Instant::now())
             }

@@ -76,6 +76,36 @@ async fn idle_connection_ends_quietly_but_one_that_waits_for_us_does_not_end() {
     assert_eq!(guard.read(&mut buf).await.unwrap(), 0);
 }
 
+/// A side that takes nothing more, not even a goodbye.
+struct Deaf;
+
+impl AsyncRead for Deaf {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Deaf {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn goodbye_that_nobody_hears_is_not_said_for_ever() {
+    let mut guard = Guard::new(Deaf, BytesMut::new(), PATIENCE);
+    let ended = tokio::time::timeout(LINGER.0, guard.shutdown()).await.expect("it ends");
+    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
 /// Serves two requests of a program that does not read yet. The answer to the first comes before its body has ended, and is
 /// longer than what lies between the two; the second is told something before its answer, which comes `soon` or when that
 /// was heard.

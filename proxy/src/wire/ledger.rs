@@ -1,6 +1,7 @@
 //! What the reading side of a connection and the pipeline tell each other.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
@@ -27,7 +28,9 @@ pub(crate) struct Ledger {
     known: AtomicBool,
     /// All that was said is said, and nothing is half read.
     quiet: AtomicBool,
-    /// Who waits until no answer is owed.
+    /// Sockets that go on in another protocol.
+    sockets: AtomicUsize,
+    /// Who waits until no answer is owed, or no socket goes on.
     waiting: AtomicWaker,
     aside: Aside,
 }
@@ -52,6 +55,18 @@ impl Ledger {
             return None;
         }
         Malformed::ALL.into_iter().find(|why| *why as u64 == reason)
+    }
+
+    /// A socket begins that goes on in another protocol, until what comes back is dropped.
+    pub(crate) fn socket(self: &Arc<Self>) -> Socket {
+        self.sockets.fetch_add(1, Ordering::AcqRel);
+        Socket(self.clone())
+    }
+
+    /// Ready when no socket goes on.
+    pub(crate) fn poll_sockets_over(&self, cx: &Context<'_>) -> Poll<()> {
+        self.waiting.register(cx.waker());
+        if self.sockets.load(Ordering::Acquire) == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Both sides have changed to another protocol.
@@ -111,6 +126,17 @@ impl Ledger {
     /// Whether the program waits for us, and not we for it.
     pub(crate) fn owes_an_answer(&self) -> bool {
         self.heads.load(Ordering::Acquire) > self.answered.load(Ordering::Acquire)
+    }
+}
+
+/// A socket that goes on.
+#[derive(Debug)]
+pub(crate) struct Socket(Arc<Ledger>);
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.0.sockets.fetch_sub(1, Ordering::AcqRel);
+        self.0.waiting.wake();
     }
 }
 

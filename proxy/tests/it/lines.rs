@@ -193,6 +193,27 @@ async fn who_needs_more_connections_to_a_host_than_there_may_be_waits_for_one_to
 }
 
 #[tokio::test]
+async fn programs_that_go_from_request_to_request_do_not_keep_a_host_to_themselves() {
+    let (mut destination, stage) = kept_waiting(1, 5_000).await;
+    let mut busy = ask_for(&stage, "/busy").await;
+    let mut far = destination.connection().await;
+    head(&mut far).await;
+    let mut other = ask_for(&stage, "/other").await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    far.write_all(OK).await.unwrap();
+    assert_eq!(answer(&mut busy).await.status, 200);
+    busy.write_all(Signed::get(&stage, "/busy").head().as_bytes()).await.unwrap();
+    let mut next = tokio::time::timeout(Duration::from_secs(4), destination.connection()).await.expect("another turn");
+    assert!(head(&mut next).await.starts_with("GET /other "), "who waited comes first");
+    next.write_all(OK).await.unwrap();
+    assert_eq!(answer(&mut other).await.status, 200);
+    let mut last = tokio::time::timeout(Duration::from_secs(4), destination.connection()).await.expect("another turn");
+    assert!(head(&mut last).await.starts_with("GET /busy "));
+    last.write_all(OK).await.unwrap();
+    assert_eq!(answer(&mut busy).await.status, 200);
+}
+
+#[tokio::test]
 async fn who_waits_for_a_connection_in_vain_is_told_which_limit_it_is() {
     let (mut destination, stage) = kept_waiting(1, 200).await;
     let _one = ask_for(&stage, "/one").await;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::destination::{Mirror, Scripted};
+use crate::http2::program::Program;
 use crate::program::{S3, Signed, answer, connect, dial, exchange, head};
 use crate::stage::{Stage, Wish, ways};
 
@@ -171,6 +172,19 @@ async fn connections_that_rest_after_their_answers_give_way_even_if_the_place_wa
         }
     });
     assert_eq!(ended.await.expect("one of them gave way").unwrap(), 0);
+}
+
+#[tokio::test]
+async fn connection_of_http_2_gives_way_when_nothing_is_under_way_on_it() {
+    let mirror = Mirror::new().await;
+    let mut wish = Wish::aws_at(mirror.address);
+    wish.limits.connections = 1;
+    let stage = Stage::with(wish).await;
+    let _program = Program::in_clear(&stage, &format!("{S3}:80")).await;
+    let mut io = dial(&stage).await;
+    let request = Signed::get(&stage, "/x").absolute_head();
+    let answered = tokio::time::timeout(SOON, exchange(&mut io, &request)).await.expect("a place");
+    assert_eq!((answered.status, stage.metrics.shed.value()), (200, 1));
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! WebSockets: the handshake is a request like any other, what follows is not.
 
+use std::time::Duration;
+
 use access::{Outcome, RefusalCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::destination::Scripted;
 use crate::program::{S3, Signed, answer, connect, dial, exchange, head};
-use crate::stage::{REAL_KEY, Stage};
+use crate::stage::{REAL_KEY, Stage, Wish};
 
 const SWITCHED: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade, X-Hop\r\nX-Hop: 1\r\nSec-WebSocket-Accept: s3p\r\n\r\nhello";
@@ -67,7 +69,7 @@ async fn handshake_is_countersigned_and_frames_go_both_ways_untouched() {
 #[tokio::test]
 async fn socket_in_which_nothing_moves_is_closed() {
     let mut destination = Scripted::new().await;
-    let mut wish = crate::stage::Wish::aws_at(destination.address);
+    let mut wish = Wish::aws_at(destination.address);
     wish.limits.idle_timeout = jiff::SignedDuration::from_millis(300);
     let stage = Stage::with(wish).await;
     let (mut io, _upstream, _) = open(&stage, &mut destination).await;
@@ -140,4 +142,21 @@ async fn placeholder_does_not_leave_with_a_handshake_to_somewhere_else() {
     io.read_exact(&mut heard).await.unwrap();
     assert!(heard == [b"hello", FRAMES].concat());
     drop(destination.connection());
+}
+
+#[tokio::test]
+async fn socket_keeps_the_place_of_its_connection() {
+    let mut destination = Scripted::new().await;
+    let mut wish = Wish::aws_at(destination.address);
+    wish.limits.connections = 1;
+    let stage = Stage::with(wish).await;
+    let (io, upstream, _) = open(&stage, &mut destination).await;
+    let mut other = dial(&stage).await;
+    other.write_all(Signed::get(&stage, "/x").absolute_head().as_bytes()).await.unwrap();
+    let served = tokio::time::timeout(Duration::from_millis(500), destination.connection()).await;
+    assert!(served.is_err(), "there is one place");
+    drop((io, upstream));
+    let served = tokio::time::timeout(Duration::from_secs(4), destination.connection()).await;
+    let mut served = served.expect("the place is free with the socket's end");
+    assert!(head(&mut served).await.starts_with("GET /x "));
 }
