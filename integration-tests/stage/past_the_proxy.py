@@ -30,7 +30,14 @@ from cryptography.x509.oid import NameOID
 from piping import copy
 
 # All of the hosts that the stage's programs ask. A wildcard covers one label.
-HOSTS = ("*.amazonaws.com", "*.us-east-1.amazonaws.com", "*.s3.amazonaws.com", "*.s3.us-east-1.amazonaws.com", "*.s3.dualstack.us-east-1.amazonaws.com")
+HOSTS = (
+    "*.amazonaws.com",
+    "*.us-east-1.amazonaws.com",
+    "*.s3.amazonaws.com",
+    "*.s3.us-east-1.amazonaws.com",
+    "*.s3.dualstack.us-east-1.amazonaws.com",
+    "*.s3express-use1-az4.us-east-1.amazonaws.com",
+)
 MAX_HEAD_BYTES = 16 * 1024
 
 

@@ -5,6 +5,9 @@ from urllib.parse import parse_qsl
 
 from .refusal import Reason, Refused, Shape
 
+# Their errors are of one shape, and their paths are signed as they are, encoded once.
+S3_FAMILY = ("s3", "s3express")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -63,7 +66,7 @@ class Request:
         content_type = self.one("content-type") or ""
         if content_type.startswith("application/x-amz-json"):
             return Shape.JSON
-        if service == "s3" or (service is None and not content_type.startswith("application/x-www-form-urlencoded")):
+        if service in S3_FAMILY or (service is None and not content_type.startswith("application/x-www-form-urlencoded")):
             return Shape.S3
         return Shape.QUERY
 

@@ -16,11 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from .refusal import Reason, Refused
-from .request import Request
+from .request import S3_FAMILY, Request
 from .sessions import Session
 
-# Their paths are signed as they are, encoded once.
-S3_FAMILY = ("s3", "s3express")
 SIGV4 = "AWS4-HMAC-SHA256"
 SIGV4A = "AWS4-ECDSA-P256-SHA256"
 AUTHORIZATION = re.compile(
