@@ -35,7 +35,8 @@ pub(crate) async fn open_signed(
     };
     let (mut reader, mut failed) = (boundary.map(Reader::new), unread);
     let is_enough = |read: &[u8]| {
-        let Some(reader) = &mut reader else { return false };
+        // What cannot be read is not read again with each piece that comes.
+        let (Some(reader), None) = (&mut reader, &failed) else { return false };
         let is_whole = reader.read(read);
         failed = is_whole.as_ref().err().cloned();
         // Where nothing says that it is S3, forms may have another shape.
@@ -76,12 +77,15 @@ fn refusal(error: &BadForm) -> Refusal {
         BadForm::Boundary
         | BadForm::Delimiter
         | BadForm::Part
+        | BadForm::Bounded(_)
+        | BadForm::Charset
         | BadForm::Nested
         | BadForm::Text(_)
         | BadForm::Repeated(_)
         | BadForm::NoFile
         | BadForm::Missing(_)
         | BadForm::Field(_)
+        | BadForm::LongKey(_)
         | BadForm::Twice
         | BadForm::Head
         | BadForm::Copies

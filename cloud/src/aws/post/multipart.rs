@@ -16,26 +16,40 @@ const MAX_BOUNDARY: usize = 70;
 /// Fields before the file. S3 takes 20 KB of them, in which no more than this have room.
 const MAX_FIELDS: usize = 256;
 
+/// Bytes of the lines before a value. Those of a file hold its name, which few systems let be longer than 255 bytes.
+const MAX_HEAD: usize = 2048;
+
 /// The field that S3 ends its reading with.
 const FILE: &str = "file";
+
+/// The field that says what letters the others are in, to those who ask it (RFC 7578 §4.6).
+const CHARSET: &str = "_charset_";
 
 /// Why a form cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadForm {
     /// The head of the request.
-    #[error("the form's Content-Type does not name one boundary of 1 to {MAX_BOUNDARY} characters")]
+    #[error(
+        "the form's Content-Type does not name one boundary of 1 to {MAX_BOUNDARY} characters and nothing else but charset=utf-8"
+    )]
     Boundary,
     /// Something else stands where a boundary has to be.
     #[error("the form does not begin with its boundary, or a part of it does not")]
     Delimiter,
     /// The lines before a value.
     #[error(
-        "a part of the form has no Content-Disposition that begins with `form-data; name=\"…\"`, or lines that cannot be read"
+        "a part of the form has no Content-Disposition that is `form-data; name=\"…\"`, or other lines than those of its type"
     )]
     Part,
+    /// Readers differ on whether that ends the value.
+    #[error("the form's field `{0}` holds the form's boundary; take one that stands nowhere else")]
+    Bounded(String),
     /// A part of parts, or one that has to be decoded.
     #[error("a part of the form is encoded, or holds parts itself; S3 takes values as they are")]
     Nested,
+    /// What says that letters are others.
+    #[error("the form names another character set than UTF-8 for its fields, or one in the field `{CHARSET}`")]
+    Charset,
     /// Letters that are others in another character set.
     #[error("the form's field `{0}` is not in UTF-8")]
     Text(String),
@@ -54,6 +68,9 @@ pub enum BadForm {
     /// A field with a value that S3 would not take.
     #[error("the form's field `{0}` cannot be read")]
     Field(&'static str),
+    /// More than S3 lets a key have.
+    #[error("the form's key has more than {0} bytes")]
+    LongKey(usize),
     /// Signed with version 4 and version 2.
     #[error("the form is signed twice; send the fields of one version")]
     Twice,
@@ -92,8 +109,13 @@ impl Boundary {
         let (Some(only), None) = (values.next(), values.next()) else { return Err(BadForm::Boundary) };
         let text = only.to_str().map_err(|_| BadForm::Boundary)?;
         let (_, parameters) = parameters(text).ok_or(BadForm::Boundary)?;
-        let mut named = parameters.iter().filter(|(name, _)| name == "boundary");
-        let (Some((_, boundary)), None) = (named.next(), named.next()) else { return Err(BadForm::Boundary) };
+        // `boundary*` and `boundary*0` are boundaries as well, to those who read RFC 2231.
+        let (charsets, others): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| name == "charset");
+        let [(name, boundary)] = &*others else { return Err(BadForm::Boundary) };
+        if name != "boundary" {
+            return Err(BadForm::Boundary);
+        }
+        charset(&charsets)?;
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
         let fits = (1..=MAX_BOUNDARY).contains(&boundary.len()) && !boundary.ends_with(' ');
         if !fits || !boundary.bytes().all(allowed) {
@@ -102,13 +124,8 @@ impl Boundary {
         Ok(Some(Self { delimiter: format!("\r\n--{boundary}").into() }))
     }
 
-    /// With the line break that belongs to it.
-    pub(super) const fn delimiter(&self) -> &Bytes {
-        &self.delimiter
-    }
-
-    /// At the beginning of a part.
-    fn dashed(&self) -> &[u8] {
+    /// Without the line break that belongs to it, as it stands at the beginning of the form.
+    pub(super) fn dashed(&self) -> &[u8] {
         &self.delimiter[2..]
     }
 }
@@ -130,6 +147,8 @@ pub struct Reader {
     fields: Vec<Field>,
     /// Where the part begins that is being read.
     at: usize,
+    /// What its lines say, once they are there.
+    part: Option<PartHead>,
     /// Up to where its end was looked for.
     searched: usize,
     /// Where the file begins, once that is known.
@@ -139,7 +158,7 @@ pub struct Reader {
 impl Reader {
     /// Nothing is read yet.
     pub const fn new(boundary: Boundary) -> Self {
-        Self { boundary, fields: Vec::new(), at: 0, searched: 0, content: None }
+        Self { boundary, fields: Vec::new(), at: 0, part: None, searched: 0, content: None }
     }
 
     /// Goes on in `body`, which is what of it has arrived; whether the file has begun.
@@ -147,20 +166,20 @@ impl Reader {
     /// # Errors
     /// [`BadForm`]: no more of it need be read.
     pub fn read(&mut self, body: &[u8]) -> Result<bool, BadForm> {
-        while let Some((headers, value)) = self.part_head(body)? {
-            let part = PartHead::read(headers)?;
+        while let Some(part) = self.part_head(body)? {
             if part.name == FILE {
-                self.content = Some(value);
+                self.content = Some(part.value);
                 return Ok(true);
             }
-            let from = self.searched.max(value);
+            let from = self.searched.max(part.value);
             let Some(found) = memmem::find(&body[from..], &self.boundary.delimiter) else {
                 // A delimiter may have begun to come.
-                self.searched = (body.len() + 1).saturating_sub(self.boundary.delimiter.len()).max(value);
+                self.searched = (body.len() + 1).saturating_sub(self.boundary.delimiter.len()).max(part.value);
+                self.part = Some(part);
                 return Ok(false);
             };
             let end = from + found;
-            self.take(part, body, (value, end))?;
+            self.take(part, body, end)?;
             (self.at, self.searched) = (end + 2, 0);
         }
         Ok(false)
@@ -172,8 +191,11 @@ impl Reader {
         Some(Fields { body: body.slice(..content?), boundary, fields, file })
     }
 
-    /// The lines at the beginning of the part, and where its value begins.
-    fn part_head<'b>(&self, body: &'b [u8]) -> Result<Option<(&'b [u8], usize)>, BadForm> {
+    /// What the lines at the beginning of the part say. They are read once, in however many pieces the value comes.
+    fn part_head(&mut self, body: &[u8]) -> Result<Option<PartHead>, BadForm> {
+        if self.part.is_some() {
+            return Ok(self.part.take());
+        }
         let (dashed, here) = (self.boundary.dashed(), &body[self.at..]);
         let length = dashed.len();
         if !dashed.starts_with(&here[..here.len().min(length)]) {
@@ -185,16 +207,34 @@ impl Reader {
             Some(b"--") => return Err(BadForm::NoFile),
             Some(_) => return Err(BadForm::Delimiter),
         }
-        let Some(blank) = memmem::find(&here[length..], b"\r\n\r\n") else { return Ok(None) };
+        let blank_line = b"\r\n\r\n";
+        let within = &here[length..here.len().min(length + MAX_HEAD + blank_line.len())];
+        let Some(blank) = memmem::find(within, blank_line) else {
+            let is_full = within.len() == MAX_HEAD + blank_line.len();
+            return if is_full { Err(BadForm::Part) } else { Ok(None) };
+        };
         // Without a line there is no line break of its own before the blank one.
-        let lines = here.get(length + 2..length + blank).unwrap_or_default();
-        Ok(Some((lines, self.at + length + blank + 4)))
+        let lines = within.get(2..blank).unwrap_or_default();
+        if memmem::find(lines, dashed).is_some() {
+            return Err(BadForm::Part);
+        }
+        PartHead::read(lines, self.at + length + blank + blank_line.len()).map(Some)
     }
 
-    fn take(&mut self, part: PartHead, body: &[u8], (value, end): (usize, usize)) -> Result<(), BadForm> {
-        let PartHead { name, is_utf8 } = part;
+    fn take(&mut self, part: PartHead, body: &[u8], end: usize) -> Result<(), BadForm> {
+        let PartHead { name, value, length } = part;
         let text = &body[value..end];
-        if !(text.is_ascii() || (is_utf8 && std::str::from_utf8(text).is_ok())) {
+        // At the beginning of a value it ends the part by RFC 2046's grammar, and behind half a line break to many.
+        if memmem::find(text, self.boundary.dashed()).is_some() {
+            return Err(BadForm::Bounded(name));
+        }
+        if length.is_some_and(|length| length != text.len()) {
+            return Err(BadForm::Part);
+        }
+        if name == CHARSET {
+            return Err(BadForm::Charset);
+        }
+        if std::str::from_utf8(text).is_err() {
             return Err(BadForm::Text(name));
         }
         if self.fields.iter().any(|field| field.name == name) {
@@ -272,13 +312,17 @@ impl std::fmt::Debug for Fields {
 }
 
 /// What the lines before a value say of it.
+#[derive(Debug)]
 struct PartHead {
     name: String,
-    is_utf8: bool,
+    /// Where the value begins.
+    value: usize,
+    /// How long it is, where the lines say it.
+    length: Option<usize>,
 }
 
 impl PartHead {
-    fn read(lines: &[u8]) -> Result<Self, BadForm> {
+    fn read(lines: &[u8], value: usize) -> Result<Self, BadForm> {
         let lines = std::str::from_utf8(lines).map_err(|_| BadForm::Part)?;
         let lines = lines.split("\r\n").map(header).collect::<Result<Vec<_>, _>>()?;
         let once = |name: &str| {
@@ -288,14 +332,42 @@ impl PartHead {
                 _ => Err(BadForm::Part),
             }
         };
-        let name = field_name(once("content-disposition")?.ok_or(BadForm::Part)?)?;
-        let kind = once("content-type")?.unwrap_or_default().to_ascii_lowercase();
+        let (name, is_plain) = field_name(once("content-disposition")?.ok_or(BadForm::Part)?)?;
+        let kind = once("content-type")?.unwrap_or_default();
+        let length = once("content-length")?;
         let encoding = once("content-transfer-encoding")?.unwrap_or("binary").to_ascii_lowercase();
-        if kind.starts_with("multipart/") || !["7bit", "8bit", "binary"].contains(&encoding.as_str()) {
+        let begins = |of: &str| kind.get(..of.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(of));
+        if begins("multipart/") || !["7bit", "8bit", "binary"].contains(&encoding.as_str()) {
             return Err(BadForm::Nested);
         }
-        let is_utf8 = !kind.contains("charset") || kind.contains("utf-8") || kind.contains("utf8");
-        Ok(Self { name, is_utf8 })
+        if name == FILE {
+            return Ok(Self { name, value, length: None });
+        }
+        if begins("message/") {
+            return Err(BadForm::Nested);
+        }
+        // To many readers a field with a file's name is none.
+        let is_known = |(name, _): &(&str, &str)| FIELD_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known));
+        if !is_plain || !lines.iter().all(is_known) {
+            return Err(BadForm::Part);
+        }
+        let (_, parameters) = parameters(kind).ok_or(BadForm::Part)?;
+        charset(&parameters)?;
+        let length = length.map(|text| text.parse().map_err(|_| BadForm::Part)).transpose()?;
+        Ok(Self { name, value, length })
+    }
+}
+
+/// What may stand before the value of a field. Some clients say how long it is (OkHttp).
+const FIELD_HEADERS: [&str; 4] = ["content-disposition", "content-type", "content-transfer-encoding", "content-length"];
+
+/// Whether the parameters of a type say no more than that its letters are in UTF-8, of which US-ASCII is a part.
+fn charset(parameters: &[(String, &str)]) -> Result<(), BadForm> {
+    let is_known = |charset: &str| ["utf-8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known));
+    match parameters {
+        [] => Ok(()),
+        [(name, charset)] if name == "charset" && is_known(charset) => Ok(()),
+        _ => Err(BadForm::Charset),
     }
 }
 
@@ -309,8 +381,9 @@ fn header(line: &str) -> Result<(&str, &str), BadForm> {
     Ok((name, value.trim()))
 }
 
-/// `form-data; name="key"; filename="…"` → `key`. The name comes first, so that nothing in a file's name can pass for it.
-fn field_name(disposition: &str) -> Result<String, BadForm> {
+/// `form-data; name="key"; filename="…"` → `key`, and whether nothing else stands there. The name comes first, so that
+/// nothing in a file's name can pass for it.
+fn field_name(disposition: &str) -> Result<(String, bool), BadForm> {
     let (kind, parameters) = parameters(disposition).ok_or(BadForm::Part)?;
     let mut named = parameters.iter().filter(|(name, _)| name.starts_with("name"));
     let is_first = parameters.first().is_some_and(|(name, _)| name == "name");
@@ -319,7 +392,7 @@ fn field_name(disposition: &str) -> Result<String, BadForm> {
     if !kind.eq_ignore_ascii_case("form-data") || name.is_empty() || !name.bytes().all(plain) {
         return Err(BadForm::Part);
     }
-    Ok(name.to_ascii_lowercase())
+    Ok((name.to_ascii_lowercase(), parameters.len() == 1))
 }
 
 /// `kind; name=value; name="value"` → names in lower case, values as they stand between their quotes.
@@ -335,6 +408,7 @@ fn parameters(text: &str) -> Option<(&str, Vec<(String, &str)>)> {
         if !is_token(name) {
             return None;
         }
+        let is_quoted = value.starts_with('"');
         let (value, after) = match value.strip_prefix('"') {
             Some(quoted) => {
                 quoted.split_at_checked(end_of_quoted(quoted)?).map(|(value, after)| (value, &after[1..]))?
@@ -344,6 +418,9 @@ fn parameters(text: &str) -> Option<(&str, Vec<(String, &str)>)> {
                 (value.trim_end(), after)
             }
         };
+        if !is_quoted && !is_token(value) {
+            return None;
+        }
         found.push((name.to_ascii_lowercase(), value));
         let after = after.trim_start();
         rest = if after.is_empty() { None } else { Some(after.strip_prefix(';')?) };

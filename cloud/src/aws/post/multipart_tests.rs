@@ -29,7 +29,7 @@ fn fields(body: &str) -> Fields {
 #[test]
 fn boundary_is_taken_in_every_spelling_and_never_guessed() {
     for text in ["multipart/form-data; boundary=b", "Multipart/Form-Data;charset=utf-8; BOUNDARY=\"b\""] {
-        assert_eq!(&boundary(text).unwrap().unwrap().delimiter()[..], b"\r\n--b", "{text}");
+        assert_eq!(boundary(text).unwrap().unwrap().dashed(), b"--b", "{text}");
     }
     assert_eq!(boundary("application/json"), Ok(None));
     assert_eq!(boundary("multipart/form-data-not; boundary=b"), Ok(None));
@@ -41,10 +41,23 @@ fn boundary_is_taken_in_every_spelling_and_never_guessed() {
         "multipart/form-data; boundary=\"b \"",
         "multipart/form-data; boundary=b; boundary=c",
         "multipart/form-data; boundary=b\\c",
+        "multipart/form-data; boundary=b; boundary*=utf-8''c",
+        "multipart/form-data; boundary*=utf-8''c; boundary=b",
+        "multipart/form-data; boundary*=utf-8''b",
+        "multipart/form-data; boundary=b; boundary*0=c",
+        "multipart/form-data; boundary=b; x=y",
+        "multipart/form-data; boundary=a b",
+        "multipart/form-data; boundary=a,b",
+        "multipart/form-data; boundary=a=b",
         "multipart/form-data; boundary=\"b\"c",
         &long,
     ] {
         assert_eq!(boundary(text), Err(BadForm::Boundary), "{text}");
+    }
+    assert!(boundary("multipart/form-data; boundary=\"a b,c=d\"").unwrap().is_some());
+    for charset in ["utf-16", "iso-8859-1; charset=utf-8", "\"utf-8;x\"", ""] {
+        let text = format!("multipart/form-data; boundary=b; charset={charset}");
+        assert!(matches!(boundary(&text), Err(BadForm::Boundary | BadForm::Charset)), "{text}");
     }
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, "multipart/form-data; boundary=b".parse().unwrap());
@@ -86,19 +99,67 @@ fn what_two_readers_could_see_differently_is_refused() {
         (lines("Content-Disposition: form-data; name=\"key\"\r\n ; filename=x"), BadForm::Part),
         (lines("Content-Disposition: form-data;\r\n\tname=\"key\""), BadForm::Part),
         (lines("Content-Disposition: form-data; name=\"key\"\nX: y"), BadForm::Part),
-        (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Disposition: form-data; name=\"acl\""), BadForm::Part),
-        (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Type: multipart/mixed; boundary=c"), BadForm::Nested),
+        (
+            lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Disposition: form-data; name=\"acl\""),
+            BadForm::Part,
+        ),
+        (
+            lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Type: multipart/mixed; boundary=c"),
+            BadForm::Nested,
+        ),
         (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Transfer-Encoding: base64"), BadForm::Nested),
         ("--b\r\n\r\nx\r\n".to_owned() + &file, BadForm::Part),
-        (
-            "--b\r\nContent-Disposition: form-data; name=\"key\"\r\nContent-Type: text/plain; charset=latin1\r\n\r\né\r\n".to_owned() + &file,
-            BadForm::Text("key".into()),
-        ),
+        (lines("Content-Disposition: form-data; name=\"key\"; filename=\"\""), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"; filename*=utf-8''x"), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-ID: x"), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Length: 2"), BadForm::Part),
+        (lines("Content-Disposition: form-data; name=\"key\"\r\nContent-Type: message/rfc822"), BadForm::Nested),
+        (part("_charset_", "utf-8") + &file, BadForm::Charset),
     ] {
         assert_eq!(read(&text).unwrap_err(), why, "{text}");
     }
+    for kind in ["latin1", "iso-8859-1; x=utf-8", "utf-7", "utf-16", "cp037", "utf-8; charset=utf-7"] {
+        let text =
+            lines(&format!("Content-Disposition: form-data; name=\"key\"\r\nContent-Type: text/plain; charset={kind}"));
+        assert_eq!(read(&text).unwrap_err(), BadForm::Charset, "{text}");
+    }
+    let mut latin = Vec::from(part("key", ""));
+    let at = latin.len() - 2;
+    latin.insert(at, 0xe9);
+    assert_eq!(reader().read(&[&latin, file.as_bytes()].concat()), Err(BadForm::Text("key".into())));
+    let known = lines(
+        "Content-Disposition: form-data; name=\"key\"\r\nContent-Type: text/plain; charset=US-ASCII\r\nContent-Length: 1",
+    );
+    assert_eq!(fields(&known).value("key"), Some("x"));
     let many: String = (0..=MAX_FIELDS).map(|n| part(&format!("f{n}"), "")).collect();
     assert!(matches!(read(&(many + &file)), Err(BadForm::TooLong(_))));
+}
+
+/// RFC 2046 ends an empty part with one that stands at its very beginning, and many end one after half a line break.
+#[test]
+fn boundary_stands_between_the_parts_alone() {
+    let inner = "Content-Disposition: form-data; name=\"acl\"\r\n\r\npublic-read";
+    for value in ["--b", "x--by", "--b--", "\n--b", "x\r--b", "\r\r\n \n--b", "--b\r\n{}", "x\n--b\n{}", "x\r--b\r\n{}"]
+    {
+        let text = part("x-ignore", &value.replace("{}", inner)) + &part("file", "x");
+        assert_eq!(read(&text).unwrap_err(), BadForm::Bounded("x-ignore".into()), "{value:?}");
+    }
+    let second = part("x-ignore", &format!("\r\n--c\r\n{inner}\r\n--c--")) + &part("file", "x");
+    assert_eq!(fields(&second).all().count(), 1, "another boundary is text, and nobody may be told of one");
+    let head = "--b\r\nContent-Disposition: form-data; name=\"file\"\r\n--b: x\r\n\r\nx";
+    assert_eq!(read(head).unwrap_err(), BadForm::Part);
+}
+
+#[test]
+fn lines_before_a_value_are_few() {
+    let head = |length: usize| {
+        let plain = "Content-Disposition: form-data; name=\"file\"\r\nX: ";
+        format!("--b\r\n{plain}{}\r\n\r\n", "x".repeat(length - plain.len() - 2))
+    };
+    assert!(read(&head(MAX_HEAD)).unwrap().is_some());
+    let long = head(MAX_HEAD + 1);
+    assert_eq!(read(&long).unwrap_err(), BadForm::Part);
+    assert_eq!(read(&("--b\r\n".to_owned() + &"a:\r\n".repeat(MAX_HEAD))).unwrap_err(), BadForm::Part);
 }
 
 #[test]

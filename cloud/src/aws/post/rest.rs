@@ -85,13 +85,14 @@ where
     }
 }
 
-/// Looks for the end of the file.
+/// Looks for the end of the file, which no half of a line break may stand before: many take that for one.
 #[derive(Debug)]
 struct Watch {
-    delimiter: Finder<'static>,
+    /// Without its line break.
+    dashed: Finder<'static>,
     /// Bytes before the file that are still to come.
     before: usize,
-    /// The last bytes of the file so far, among which its end may have begun; never as many as the delimiter has.
+    /// The last bytes of the file so far, among which its end may have begun; never as many as it has with its line break.
     last: Vec<u8>,
     /// How much of [`END`] has come; `None` within the file.
     ended: Option<usize>,
@@ -99,8 +100,8 @@ struct Watch {
 
 impl Watch {
     fn new(boundary: &Boundary, before: usize) -> Self {
-        let delimiter = Finder::new(boundary.delimiter()).into_owned();
-        Self { delimiter, before, last: Vec::new(), ended: None }
+        let dashed = Finder::new(boundary.dashed()).into_owned();
+        Self { dashed, before, last: Vec::new(), ended: None }
     }
 
     /// Whether the next bytes of the form belong to its file, or end it.
@@ -109,7 +110,10 @@ impl Watch {
         self.before -= skipped;
         let mut data = &data[skipped..];
         if self.ended.is_none() {
-            let Some(after) = self.end_in(data) else { return true };
+            let Some((after, begins_line)) = self.end_in(data) else { return true };
+            if !begins_line {
+                return false;
+            }
             data = &data[after..];
             self.ended = Some(0);
         }
@@ -118,23 +122,24 @@ impl Watch {
         END.get(come..come + data.len()) == Some(data)
     }
 
-    /// Where in `data` the delimiter ends behind the file.
-    fn end_in(&mut self, data: &[u8]) -> Option<usize> {
-        let length = self.delimiter.needle().len();
+    /// Where in `data` the boundary ends behind the file, and whether it stands on a line of its own.
+    fn end_in(&mut self, data: &[u8]) -> Option<(usize, bool)> {
+        let (length, line_break) = (self.dashed.needle().len(), b"\r\n");
+        let longest = length + line_break.len() - 1;
         let known = self.last.len();
-        // One that has begun before ends within this many bytes.
-        self.last.extend_from_slice(&data[..data.len().min(length - 1)]);
-        if let Some(at) = self.delimiter.find(&self.last) {
-            return Some(at + length - known);
+        // One that has begun before, with its line break, ends within this many bytes.
+        self.last.extend_from_slice(&data[..data.len().min(longest)]);
+        if let Some(at) = self.dashed.find(&self.last) {
+            return Some((at + length - known, self.last[..at].ends_with(line_break)));
         }
-        if let Some(at) = self.delimiter.find(data) {
-            return Some(at + length);
+        if let Some(at) = self.dashed.find(data) {
+            return Some((at + length, data[..at].ends_with(line_break)));
         }
-        if data.len() >= length {
+        if data.len() >= longest {
             self.last.clear();
-            self.last.extend_from_slice(&data[data.len() + 1 - length..]);
+            self.last.extend_from_slice(&data[data.len() - longest..]);
         } else {
-            let spare = (self.last.len() + 1).saturating_sub(length);
+            let spare = self.last.len().saturating_sub(longest);
             self.last.drain(..spare);
         }
         None
@@ -156,10 +161,22 @@ mod tests {
 
     #[test]
     fn file_may_hold_anything_but_its_end_and_nothing_follows_that() {
-        for good in ["", "x", "\r\n--b-b--", "x\r\n--b-b--\r\n", "\r\n\r\n--b-b", "\r\n--b-\r\n--b-b-", "--b-b\r\nx"] {
+        for good in ["", "x", "\r\n--b-b--", "x\r\n--b-b--\r\n", "\r\n\r\n--b-b", "\r\n--b-\r\n--b-b-", "\n--b-\r"] {
             assert!(watch(0).is_good(good.as_bytes()), "{good:?}");
         }
-        for bad in ["\r\n--b-b\r\n", "x\r\n--b-bx", "\r\n--b-b--\r\n\r\n", "\r\n--b-b--x", "\r\n--b-b--\r\n--b-b--"] {
+        for bad in [
+            "\r\n--b-b\r\n",
+            "x\r\n--b-bx",
+            "\r\n--b-b--\r\n\r\n",
+            "\r\n--b-b--x",
+            "\r\n--b-b--\r\n--b-b--",
+            "--b-b\r\nx",
+            "--b-b--",
+            "\n--b-b--",
+            "x\r--b-b--",
+            "x--b-b",
+            "\r\n \n--b-b\r\n",
+        ] {
             assert!(!watch(0).is_good(bad.as_bytes()), "{bad:?}");
         }
         assert!(watch(9).is_good(b"\r\n--b-b\r\nx"), "the lines before the file are its own");
@@ -177,7 +194,9 @@ mod tests {
             let mut pieces = watch(before);
             let in_pieces = cuts.windows(2).all(|cut| pieces.is_good(&whole.as_bytes()[cut[0]..cut[1]]));
             let content = &whole[before.min(whole.len())..];
-            let expected = content.split_once("\r\n--b-b").is_none_or(|(_, after)| "--\r\n".starts_with(after));
+            let expected = content
+                .split_once("--b-b")
+                .is_none_or(|(file, after)| file.ends_with("\r\n") && "--\r\n".starts_with(after));
             prop_assert_eq!(watch(before).is_good(whole.as_bytes()), expected);
             prop_assert_eq!(in_pieces, expected);
         }
