@@ -275,6 +275,8 @@ fn form_for_somewhere_else_is_refused() {
         let form = changed(|form| set(form, "key", key));
         assert!(matches!(call((HOST_NAME, "/"), &form), Err(NoPost::Form(BadForm::Field("key")))), "{key:?}");
     }
+    let long = |length: usize| call((HOST_NAME, "/"), &changed(|form| set(form, "key", &"k".repeat(length))));
+    assert!(long(1024).is_ok() && matches!(long(1025), Err(NoPost::Form(BadForm::LongKey(1024)))));
     let nameless = changed(|form| form.retain(|(name, _)| *name != "key"));
     assert!(matches!(call((HOST_NAME, "/"), &nameless), Err(NoPost::Form(BadForm::Missing("key")))));
     let elsewhere = call(("sqs.us-east-1.amazonaws.com", "/"), &documented());

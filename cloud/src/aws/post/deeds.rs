@@ -13,6 +13,9 @@ use super::{BadForm, PostForm};
 /// S3 puts the file's name in its place ("Variable substitution").
 const FILE_NAME: &str = "${filename}";
 
+/// S3's own limit, in bytes.
+const MAX_KEY: usize = 1024;
+
 /// Fields that order what headers of another name order.
 const ALIASES: [(&str, &str); 2] = [("acl", "x-amz-acl"), ("tagging", "x-amz-tagging")];
 
@@ -58,6 +61,9 @@ pub fn recognise(head: Head<'_>, form: &PostForm) -> Result<Call, NoPost> {
 
 /// The key, or all keys that begin as it does.
 fn named(key: &str) -> Result<String, BadForm> {
+    if key.len() > MAX_KEY {
+        return Err(BadForm::LongKey(MAX_KEY));
+    }
     // Of blanks at the ends of values, and of control characters, readers make different things.
     if key.is_empty() || key.trim() != key || key.chars().any(char::is_control) {
         return Err(BadForm::Field("key"));
