@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderName;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderValue};
 use http::request::Parts;
 use http_body::Body;
 use jiff::{SignedDuration, Timestamp};
@@ -80,7 +80,6 @@ enum Proof {
 }
 
 /// What is written of a form in the place of the client's.
-#[derive(Debug)]
 pub struct Reposted {
     /// Up to the part with the file.
     pub beginning: Bytes,
@@ -198,6 +197,10 @@ impl PostForm {
     pub fn countersign(&self, parts: &mut Parts, by: &Signer<'_>, at: Timestamp) -> Result<Reposted, SignError> {
         let host = host::canonical(parts)?;
         parts.headers.insert(HOST, host);
+        // The form proves who asks. Of two proofs S3 takes neither, and these are of no use to it but to be told.
+        for other in [AUTHORIZATION, HeaderName::from_static(TOKEN)] {
+            parts.headers.remove(other);
+        }
         let policy = Policy::read(self.fields.value(POLICY).unwrap_or_default(), |name| SIGNING.contains(&name))?;
         let date = AmzDate::new(at);
         let key = by.key(&date);
@@ -223,6 +226,13 @@ impl PostForm {
             parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length.saturating_add(beginning.len() as u64)));
         }
         PostBody::new(beginning, rest, (self.fields.boundary(), self.fields.before_content()))
+    }
+}
+
+/// Token and policy stand in the beginning.
+impl fmt::Debug for Reposted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reposted({} bytes)", self.beginning.len())
     }
 }
 

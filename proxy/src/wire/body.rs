@@ -1,5 +1,6 @@
 //! What a request's body is on its way up: streamed as it comes, signed again piece by piece, or held whole.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,6 @@ pub(crate) struct Upload {
 }
 
 /// A request's body. The kinds are few and known, so nothing is boxed.
-#[derive(Debug)]
 pub(crate) enum RequestBody {
     /// There is none.
     Empty,
@@ -82,6 +82,19 @@ impl Upload {
     /// As the program sends it.
     pub(crate) fn streamed(self) -> RequestBody {
         if self.is_end_stream() { RequestBody::Empty } else { RequestBody::Streamed(self) }
+    }
+}
+
+/// What is held may be a form with a secret key in it.
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Streamed(upload) => f.debug_tuple("Streamed").field(upload).finish(),
+            Self::Resigned(body) => f.debug_tuple("Resigned").field(body).finish(),
+            Self::Held(bytes) => write!(f, "Held({} bytes)", bytes.as_ref().map_or(0, Bytes::len)),
+            Self::Posted(body) => f.debug_tuple("Posted").field(body).finish(),
+        }
     }
 }
 

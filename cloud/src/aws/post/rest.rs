@@ -4,6 +4,7 @@
 //! decided about. So the file's end is looked for while it streams, and nothing behind it goes on.
 
 use std::error::Error;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -28,7 +29,6 @@ pub enum PostError<E: Error + 'static> {
 }
 
 /// Gives the beginning, and then the client's body.
-#[derive(Debug)]
 pub struct PostBody<B> {
     beginning: Option<Bytes>,
     client: B,
@@ -41,6 +41,14 @@ impl<B> PostBody<B> {
     pub(super) fn new(beginning: Bytes, client: B, (boundary, before_content): (&Boundary, usize)) -> Self {
         let watch = Watch::new(boundary, before_content);
         Self { beginning: Some(beginning), client, watch, has_failed: false }
+    }
+}
+
+/// A session token stands in the beginning.
+impl<B: fmt::Debug> fmt::Debug for PostBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let beginning = self.beginning.as_ref().map(Bytes::len);
+        f.debug_struct("PostBody").field("beginning", &beginning).field("client", &self.client).finish_non_exhaustive()
     }
 }
 
@@ -86,7 +94,6 @@ where
 }
 
 /// Looks for the end of the file, which no half of a line break may stand before: many take that for one.
-#[derive(Debug)]
 struct Watch {
     /// Without its line break.
     dashed: Finder<'static>,
