@@ -54,7 +54,8 @@ pub fn vends(call: &Call) -> Vends {
             None if !is_s3 && (table.services.contains(&call.service.as_str()) || is_telling(action)) => Vends::Hardly,
             None => Vends::Nothing,
         },
-        None if sign_in::is_for_people(&call.host) => Vends::Nothing,
+        // A page, or another spelling of a path at which keys are handed out.
+        None if sign_in::is_for_people(&call.host) => Vends::Hardly,
         None if is_s3 && !makes_s3_sessions(&call.host) => Vends::Nothing,
         None if is_s3 || table.services.contains(&call.service.as_str()) => Vends::Unclear,
         None if operations::service(&call.service).is_none() => Vends::Hardly,
@@ -162,6 +163,7 @@ mod tests {
         assert_eq!(of("s3", None), Vends::Nothing);
         assert_eq!(of("dynamodb", None), Vends::Nothing);
         assert_eq!(of("newborn", None), Vends::Hardly);
+        assert_eq!(at("signin.aws.amazon.com", "signin", None), Vends::Hardly);
         assert_eq!(
             at("b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com", "s3express", None),
             Vends::Unclear
