@@ -151,7 +151,7 @@ impl SignIn {
         Call { action: Some(action.to_owned()), resource: Some(NO_RESOURCE.to_owned()), also: Vec::new(), ..call }
     }
 
-    /// Puts real keys in the place of those that are shown, and `lasts` in that of the duration. The body comes back, where
+    /// Puts real keys in the place of those that are shown, and says that the session is to last as long as `lasts`. The body comes back, where
     /// the parameters stand there.
     ///
     /// # Errors
@@ -161,36 +161,42 @@ impl SignIn {
         parts: &mut Parts,
         credential: &AwsCredential,
         lasts: Option<Duration>,
-    ) -> Result<Vec<u8>, SignError> {
+    ) -> Result<Zeroizing<Vec<u8>>, SignError> {
         let text = |text: &str| Zeroizing::new(serde_json::to_string(text).expect("a text is JSON"));
         let (key, token) = (credential.secret_access_key.expose(), credential.session_token.expose());
         let [id, key, token] = [text(&credential.access_key_id), text(key), text(token)];
         let session =
             Zeroizing::new(format!("{{\"sessionId\":{},\"sessionKey\":{},\"sessionToken\":{}}}", *id, *key, *token));
         let lasts = lasts.map(|lasts| lasts.as_secs().to_string());
-        self.write(parts, |name, value| match name {
+        let is_there = self.parameters.iter().any(|(name, _)| name == DURATION);
+        let change = |name: &str, value| match name {
             SESSION => Some(session.as_str()),
             DURATION => lasts.as_deref(),
             _ => Some(value),
-        })
+        };
+        self.write(parts, change, lasts.as_deref().filter(|_| !is_there).map(|lasts| (DURATION, lasts)))
     }
 
     /// The same with the token.
     ///
     /// # Errors
     /// [`SignError::Path`]: the URL would be too long.
-    pub fn with_token(&self, parts: &mut Parts, token: &Secret<String>) -> Result<Vec<u8>, SignError> {
-        self.write(parts, |name, value| Some(if name == TOKEN { token.expose() } else { value }))
+    pub fn with_token(&self, parts: &mut Parts, token: &Secret<String>) -> Result<Zeroizing<Vec<u8>>, SignError> {
+        self.write(parts, |name, value| Some(if name == TOKEN { token.expose() } else { value }), None)
     }
 
     fn write<'s>(
         &'s self,
         parts: &mut Parts,
         change: impl Fn(&str, &'s str) -> Option<&'s str>,
-    ) -> Result<Vec<u8>, SignError> {
-        let mut text = Vec::new();
-        for (name, value) in &self.parameters {
-            let Some(value) = change(name, value) else { continue };
+        more: Option<(&'s str, &'s str)>,
+    ) -> Result<Zeroizing<Vec<u8>>, SignError> {
+        let own = self.parameters.iter().filter_map(|(name, value)| Some((name.as_str(), change(name, value)?)));
+        let pairs: Vec<_> = own.chain(more).collect();
+        // With room for all of it, so that no piece is left behind when it grows.
+        let longest = pairs.iter().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
+        let mut text = Zeroizing::new(Vec::with_capacity(longest));
+        for (name, value) in pairs {
             if !text.is_empty() {
                 text.push(b'&');
             }
@@ -203,7 +209,7 @@ impl SignIn {
             return Ok(text);
         }
         parts.uri = url(parts, parts.uri.path().as_bytes(), Some(&text))?;
-        Ok(Vec::new())
+        Ok(Zeroizing::default())
     }
 }
 
@@ -306,13 +312,18 @@ mod tests {
             let session = "%7B%22sessionId%22%3A%22ASIALEASE%22%2C%22sessionKey%22%3A%22s%2F%2B%22%2C%22sessionToken%22%3A%22tok%5C%22en%22%7D";
             let expected =
                 format!("Action=getSigninToken&SessionDuration=900&SessionType=json&Session={session}&x=a%20b");
-            let sent = if in_form { String::from_utf8(body).unwrap() } else { parts.uri.query().unwrap().to_owned() };
+            let sent =
+                if in_form { String::from_utf8(body.to_vec()).unwrap() } else { parts.uri.query().unwrap().to_owned() };
             assert_eq!(sent, expected);
             assert_eq!(parts.headers.contains_key(CONTENT_LENGTH), in_form);
         }
         let (mut parts, sign_in) = read("GET", &format!("/federation?{query}"), "").unwrap();
         sign_in.with_keys(&mut parts, &lease(), None).unwrap();
         assert!(!parts.uri.query().unwrap().contains("SessionDuration"));
+        let (mut parts, sign_in) =
+            read("GET", &format!("/federation?Action=getSigninToken&Session={KEYS}"), "").unwrap();
+        sign_in.with_keys(&mut parts, &lease(), Some(Duration::from_secs(900))).unwrap();
+        assert!(parts.uri.query().unwrap().ends_with("%7D&SessionDuration=900"), "where it is not asked for, too");
     }
 
     #[test]

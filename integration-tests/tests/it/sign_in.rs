@@ -67,7 +67,10 @@ async fn placeholders_buy_a_placeholder_for_the_token() {
         let lent = &world.cloud.sessions()[0];
         let (key, token) = (&lent.secret, &lent.token);
         let shown = json!({"sessionId": lent.key_id, "sessionKey": key, "sessionToken": token}).to_string();
-        let seen: Value = serde_json::from_str(asked(&world).split_once("Session=").unwrap().1).unwrap();
+        let asked = asked(&world);
+        let (seen, lasts) = asked.split_once("Session=").unwrap().1.split_once("&SessionDuration=").unwrap();
+        assert!((900..=3600).contains(&lasts.parse().unwrap()), "no longer than the permit, unasked: {lasts}");
+        let seen: Value = serde_json::from_str(seen).unwrap();
         assert_eq!(seen, serde_json::from_str::<Value>(&shown).unwrap(), "{host}");
     }
     let again = token(&ask(&world, &keys, "").await);
@@ -152,6 +155,14 @@ async fn keys_that_prove_nothing_buy_nothing() {
         get(&world, "us-east-1.signin.aws.amazon.com", &format!("Action=x&Session={}", session(keys, None))).await;
     let refusal = elsewhere.head.get("x-countersign-refusal");
     assert_eq!(refusal, Some("credential-withheld"), "{}", elsewhere.text());
+    let escaped: String = keys.id.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let form = format!("Action=x&Session={escaped}");
+    let length = form.len();
+    let head = format!("POST /federation HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n");
+    let mut connection = world.program.secure(HOST).await;
+    connection.send((head + &form).as_bytes()).await.unwrap();
+    let reply = connection.answer("POST").await.unwrap();
+    assert_eq!(reply.head.get("x-countersign-refusal"), Some("credential-withheld"), "{}", reply.text());
     assert!(world.cloud.seen().is_empty());
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use access::{Call, Credential, Lease, Refusal, RefusalCode, Secret};
 use aws_lc_rs::constant_time;
+use bytes::Bytes;
 use cloud::aws::mismatch::CanonicalRequest;
 use cloud::aws::sign::SignError;
 use cloud::aws::sign_in::{BadSignIn, Shown, SignIn, Wish, capped};
@@ -14,6 +15,7 @@ use http::header::{ACCEPT_ENCODING, HeaderValue};
 use http::request::Parts;
 use jiff::Timestamp;
 use lease::{AnothersCredential, Lessor};
+use percent_encoding::percent_decode;
 
 use super::{Conversation, Outbound, pass_on};
 use crate::answers::trouble::Stop;
@@ -50,7 +52,8 @@ impl<L: Lessor> Conversation<L> {
             Wish::Login(_) | Wish::Other => {
                 let classifier = &self.app.classifier;
                 classifier.refuse_astray(&head).map_err(|_| no_sign_in())?;
-                if classifier.is_mentioned(&held) {
+                let plain = percent_decode(&held).collect::<Vec<_>>();
+                if classifier.is_mentioned(&held) || classifier.is_mentioned(&plain) {
                     return Err(no_sign_in().into());
                 }
                 entry.call(call);
@@ -70,7 +73,8 @@ impl<L: Lessor> Conversation<L> {
         let standing = self.stand_of(shown, &head)?;
         let (target, derived) = self.stands_for(standing, entry)?;
         self.app.limiter.admit_target(&target)?;
-        if derived.as_ref().is_some_and(|derived| derived.is_chained()) && shown.duration.is_some() {
+        let is_chained = derived.as_ref().is_some_and(|derived| derived.is_chained());
+        if is_chained && shown.duration.is_some() {
             let message = "AWS takes no SessionDuration with the keys of a role that another role became";
             let help = "leave it out: the session of the console then ends with the keys";
             return Err(Refusal::new(RefusalCode::RequestMalformed, message).help(help).into());
@@ -84,10 +88,14 @@ impl<L: Lessor> Conversation<L> {
         entry.lease(lease.clone());
         let Credential::Aws(keys) = credential(&lease, derived.as_deref())?;
         let longest = longest(&lease, self.app.clock.now());
-        let lasts = shown.duration.and_then(|asked| capped(asked, longest));
+        let lasts = if is_chained { None } else { capped(shown.duration.unwrap_or(longest), longest) };
+        // The session then ends with the keys.
+        if lasts.is_none() && keys.expires > lease.permit().until() {
+            return Err(outlives().into());
+        }
         prepare(&mut head, entry);
         let body = sign_in.with_keys(&mut head, keys, lasts).map_err(|error| too_long(&error))?;
-        let request = Request::from_parts(head, RequestBody::Held(Some(body.into())));
+        let request = Request::from_parts(head, RequestBody::Held(Some(Bytes::from_owner(body))));
         Ok(Outbound { request, echo: None, expected: None, is_sign_in: true })
     }
 
@@ -127,7 +135,7 @@ impl<L: Lessor> Conversation<L> {
         let token = kept.token(&lease).map_err(anothers)?;
         prepare(&mut head, entry);
         let body = sign_in.with_token(&mut head, token).map_err(|error| too_long(&error))?;
-        let request = Request::from_parts(head, RequestBody::Held(Some(body.into())));
+        let request = Request::from_parts(head, RequestBody::Held(Some(Bytes::from_owner(body))));
         let echo = Echo { canonical: CanonicalRequest::unsaid(), asked: None, also: Some(token.clone()) };
         Ok(Outbound { request, echo: Some(echo), expected: None, is_sign_in: false })
     }
@@ -144,6 +152,13 @@ fn prepare(head: &mut Parts, entry: &Entry) {
 fn longest(lease: &Lease, now: Timestamp) -> Duration {
     let permit = lease.permit();
     span(permit.session().min(permit.until().duration_since(now)))
+}
+
+/// AWS takes no duration with these keys, or none so short.
+fn outlives() -> Refusal {
+    let message = "the session of the console would end with the keys, later than the caller's permission";
+    let help = "ask for temporary keys with a shorter DurationSeconds, or again with a newer token of the caller's";
+    Refusal::new(RefusalCode::CredentialWithheld, message).help(help)
 }
 
 fn expired() -> Refusal {
