@@ -282,7 +282,7 @@ impl Fields {
     }
 
     /// All fields, names in lower case.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().map(|field| (field.name.as_str(), self.text(field)))
     }
 
