@@ -106,6 +106,7 @@ mod tests {
         assert_eq!(found.token(&lease("checkout", "billing")).unwrap_err(), AnothersCredential);
         assert!(all.find("ASIA1", until).is_none() && all.find("ASIA2", Timestamp::UNIX_EPOCH).is_none());
     }
+
     #[test]
     fn a_caller_that_asks_without_end_displaces_its_own_and_nobody_elses() {
         let all = SignInTokens::new(Duration::from_secs(900));

@@ -151,8 +151,8 @@ impl SignIn {
         Call { action: Some(action.to_owned()), resource: Some(NO_RESOURCE.to_owned()), also: Vec::new(), ..call }
     }
 
-    /// Puts real keys in the place of those that are shown, and says that the session is to last as long as `lasts`. The body comes back, where
-    /// the parameters stand there.
+    /// Puts real keys in the place of those that are shown, and says that the session is to last as long as `lasts`. The
+    /// body comes back, where the parameters stand there.
     ///
     /// # Errors
     /// [`SignError::Path`]: the URL would be too long.

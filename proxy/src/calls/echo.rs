@@ -3,8 +3,9 @@
 //! Where AWS refuses a signature or a token it says what it saw, and S3's redirects repeat the query. The program gets
 //! its own back: of the lease's credential it sees nothing. A refused signature is diagnosed on the way.
 //!
-//! The secret key travels to AWS's sign-in alone, whose answers are written anew, so nothing repeats it. What code behind a cloud's API says of the token that the cloud has
-//! told it is not looked for in what succeeds: it could say that in any other spelling.
+//! The secret key travels to AWS's sign-in alone, whose answers are written anew, so nothing repeats it. What code behind
+//! a cloud's API says of the token that the cloud has told it is not looked for in what succeeds: it could say that in any
+//! other spelling.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
