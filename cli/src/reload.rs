@@ -89,9 +89,11 @@ pub(crate) async fn keep(mut loaded: Loaded, running: Running, mut hangups: Hang
 impl Running {
     /// Reads the file again. If it cannot be used, what was in force stays so, and each reason is said once.
     async fn take_over(&self, before: Loaded) -> Loaded {
+        // How they look before they are read: what changes meanwhile is a change.
+        let look = before.seen.again();
         let checked = validate::check(&before.file);
         // What is missing now may come, and what a broken file does not mention any more may be mentioned again.
-        let seen = Seen::now(files_of(&checked).into_iter().chain(before.seen.files()).collect());
+        let seen = look.and(files_of(&checked));
         match self.change((checked, &before)).await {
             Ok((settings, waiting)) => {
                 self.counts.taken_over(!waiting.is_empty());
@@ -151,6 +153,13 @@ impl Seen {
 
     fn again(&self) -> Self {
         Self::now(self.files().collect())
+    }
+
+    /// The same, and how those look that it does not know.
+    fn and(mut self, mut files: BTreeSet<PathBuf>) -> Self {
+        files.retain(|file| self.files().all(|known| known != *file));
+        self.0.extend(Self::now(files).0);
+        self
     }
 
     fn files(&self) -> impl Iterator<Item = PathBuf> {

@@ -43,7 +43,7 @@ use crate::wire::arriving::Arriving;
 use crate::wire::body::{RequestBody, Upload};
 use crate::wire::expect::{self, Gate};
 use crate::wire::hop;
-use crate::wire::interim::{Ear, Mouth};
+use crate::wire::interim::{Ear, Mouth, Trust};
 use crate::wire::ledger::Ledger;
 use crate::wire::protocol::Protocol;
 
@@ -86,15 +86,18 @@ impl<L: Lessor> Conversation<L> {
         let has_body = !request.body().is_end_stream();
         let waits = has_body && expect::is_expected(request.headers());
         let gate = waits.then(|| Gate::new(mouth.clone()));
-        if gate.is_some() || mouth.is_some() {
-            Ear::on(&mut request, gate.as_ref().map(Gate::go_on), mouth);
-        }
+        let go_on = gate.as_ref().map(Gate::go_on);
         let (mut head, arriving) = request.into_parts();
         entry.traced(&head);
         let upload = Upload::new(arriving, gate, has_body.then(|| entry.carried_up()));
         let hint = Dialect::hinted(&head);
 
         let errand = self.errand(&mut head, &mut entry).await;
+        if go_on.is_some() || mouth.is_some() {
+            let is_cloud = errand.as_ref().is_ok_and(|errand| errand.aim.kind != Kind::Elsewhere);
+            let trust = if is_cloud { Trust::Status } else { Trust::Head };
+            Ear::on(&mut head, go_on, mouth.map(|mouth| (mouth, trust)));
+        }
         let answered = match &errand {
             Ok(errand) => self.run(head, upload, (errand, switch.is_some()), &mut entry).await,
             Err(stop) => Err(stop.clone()),

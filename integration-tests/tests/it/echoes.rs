@@ -87,3 +87,16 @@ async fn wrong_region_is_told_by_the_cloud_and_the_client_signs_again() {
     assert!(reply.text().contains("<Code>AuthorizationHeaderMalformed</Code>"), "{}", reply.text());
     assert_eq!(world.program.call(ask("us-east-1")).await.status(), 404);
 }
+
+#[tokio::test]
+async fn interim_answer_of_a_cloud_says_no_more_than_its_status() {
+    let world = World::new().await;
+    world.cloud.keep("acme-receipts", "x", b"here");
+    world.faults.next(Station::Cloud, Fault::Hints);
+    let mut connection = world.program.secure(BUCKET).await;
+    let get = world.program.sign(Ask::s3("GET", BUCKET, "/x"));
+    connection.send(&get.head(None)).await.unwrap();
+    let hints = connection.head().await.unwrap();
+    assert_eq!((hints.status().unwrap(), hints.headers.len()), (103, 0), "{hints:?}");
+    assert_eq!(connection.answer("GET").await.unwrap().text(), "here");
+}

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use http::header::CONTENT_LENGTH;
+use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 use tokio::sync::mpsc;
 
@@ -33,7 +34,16 @@ pub(crate) type Words = mpsc::Receiver<Response<()>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Ear {
     go_on: Option<Arc<GoOn>>,
-    program: Option<Mouth>,
+    program: Option<(Mouth, Trust)>,
+}
+
+/// What of an interim answer reaches the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// All that is not meant for the hop.
+    Head,
+    /// Its status. Whoever was shown more than the program has could repeat it, or lead past us; no cloud's SDK reads more.
+    Status,
 }
 
 /// Whether the destination wants the body.
@@ -84,14 +94,16 @@ impl Mouth {
 }
 
 impl Ear {
-    /// An ear for the answers to `request`: whoever sends it finds it there, in either version of HTTP.
-    pub(crate) fn on<B>(request: &mut Request<B>, go_on: Option<Arc<GoOn>>, program: Option<Mouth>) {
+    /// An ear for the answers to the request with this head: whoever sends it finds it there, in either version of HTTP.
+    pub(crate) fn on(head: &mut Parts, go_on: Option<Arc<GoOn>>, program: Option<(Mouth, Trust)>) {
         let ear = Self { go_on, program };
-        if !matches!(ear.program, Some(Mouth::Connection(_))) {
+        let mut request = Request::new(());
+        if !matches!(ear.program, Some((Mouth::Connection(_), _))) {
             // Who speaks HTTP/1.1 gets it on both sides.
             request.extensions_mut().insert(ear.clone());
         }
-        hyper::ext::on_informational(request, move |answer| ear.hear(answer.status(), answer.headers()));
+        hyper::ext::on_informational(&mut request, move |answer| ear.hear(answer.status(), answer.headers()));
+        head.extensions.extend(request.into_parts().0.extensions);
     }
 
     /// An interim answer came.
@@ -101,7 +113,8 @@ impl Ear {
             (StatusCode::CONTINUE, _) => self.go_on.iter().for_each(|go_on| go_on.say()),
             // A promise to change the protocol is none of HTTP/2 (RFC 9113 §8.6).
             (StatusCode::SWITCHING_PROTOCOLS, _) | (_, None) => {}
-            (_, Some(program)) => {
+            (_, Some((program, Trust::Status))) => program.say(status, HeaderMap::new()),
+            (_, Some((program, Trust::Head))) => {
                 let mut headers = headers.clone();
                 hop::strip_response(&mut headers);
                 // RFC 9110 §8.6: it could only be wrong.
@@ -146,15 +159,20 @@ mod tests {
     async fn hints_are_passed_on_without_what_was_meant_for_the_hop_and_continue_is_kept() {
         let (mouth, mut words) = Mouth::of_stream();
         let go_on = Arc::<GoOn>::default();
-        let ear = Ear { go_on: Some(go_on.clone()), program: Some(mouth) };
+        let ear = |trust| Ear { go_on: Some(go_on.clone()), program: Some((mouth.clone(), trust)) };
         let mut headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static("</a>; rel=preload"))]);
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
+        for (trust, most) in [(Trust::Head, 1), (Trust::Status, 0)] {
+            ear(trust).hear(StatusCode::EARLY_HINTS, &headers);
+            let hint = words.recv().await.unwrap();
+            assert_eq!((hint.status(), hint.headers().len()), (StatusCode::EARLY_HINTS, most));
+        }
+        let ear = ear(Trust::Head);
+        drop(mouth);
+        assert!(!go_on.said.load(Ordering::Acquire));
         ear.hear(StatusCode::CONTINUE, &HeaderMap::new());
-        ear.hear(StatusCode::EARLY_HINTS, &headers);
         assert!(go_on.said.load(Ordering::Acquire));
-        let hint = words.recv().await.unwrap();
-        assert_eq!((hint.status(), hint.headers().len()), (StatusCode::EARLY_HINTS, 1));
         for _ in 0..2 * MAX_WAITING {
             ear.hear(StatusCode::PROCESSING, &HeaderMap::new());
         }

@@ -253,6 +253,11 @@ impl Call<'_> {
             wire.flush().await?;
         }
         let Some(body) = self.body(wire).await? else { return Ok(None) };
+        if self.fault == Some(Fault::Hints) {
+            let token = self.head.get("x-amz-security-token").unwrap_or_default();
+            let hints = format!("HTTP/1.1 103 Early Hints\r\nLink: <{token}>\r\nAlt-Svc: h3=\":443\"\r\n\r\n");
+            wire.write_all(hints.as_bytes()).await?;
+        }
         let answer = match self.fault {
             Some(Fault::ServerError) => answers::server_error(self.head),
             Some(Fault::Throttle) => answers::throttled(self.head),

@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     Throttle,
     /// 403 before a byte of the body is read.
     Forbidden,
+    /// An interim answer that repeats the token and shows a way past the proxy, before the answer.
+    Hints,
     /// Somebody on the way has changed a header that is signed.
     Changed,
     /// 200, and a body that is none of the service's.
