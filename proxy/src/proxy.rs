@@ -251,12 +251,17 @@ async fn accept<L: Lessor>(
 ) {
     let shutdown = first.shutdown.clone();
     tracing::info!(address = %listener.address(), ?door, "proxy is listening");
-    while let Some(Accepted { stream, peer, place, wanted }) = listener.accept(&shutdown).await {
-        let app = latest.load().unwrap_or_else(|| first.clone());
-        let Some(guest) = peers.admit(peer.ip().to_canonical(), app.limits.rates.connections_per_peer) else {
+    let app = || latest.load().unwrap_or_else(|| first.clone());
+    let admit = |peer: SocketAddr| {
+        let app = app();
+        let guest = peers.admit(peer.ip().to_canonical(), app.limits.rates.connections_per_peer);
+        if guest.is_none() {
             app.metrics.turned_away.add(1);
-            continue;
-        };
+        }
+        guest
+    };
+    while let Some((Accepted { stream, peer, place, wanted }, guest)) = listener.accept(&shutdown, admit).await {
+        let app = app();
         shutdown.spawn(async move {
             app.metrics.accepted.add(1);
             let open = Present::count(&app.metrics, |metrics| &metrics.connections);

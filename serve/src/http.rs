@@ -28,7 +28,7 @@ const MAX_BUFFER: usize = 32 * 1024;
 /// Serves `routes` until the shutdown begins; running requests finish within the drain's grace.
 pub async fn router(listener: Listener, routes: Router, tls: Option<Arc<ServerConfig>>, shutdown: Shutdown) {
     let acceptor = tls.map(TlsAcceptor::from);
-    while let Some(Accepted { stream, place, .. }) = listener.accept(&shutdown).await {
+    while let Some((Accepted { stream, place, .. }, ())) = listener.accept(&shutdown, |_| Some(())).await {
         let (routes, acceptor, stopping) = (routes.clone(), acceptor.clone(), shutdown.clone());
         shutdown.spawn(async move {
             match acceptor {

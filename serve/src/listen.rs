@@ -96,30 +96,23 @@ impl Listener {
         self.address
     }
 
-    /// The next connection; `None` once the shutdown has begun.
-    pub async fn accept(&self, shutdown: &Shutdown) -> Option<Accepted> {
+    /// The next connection, with what `admit` gives its peer; `None` once the shutdown has begun. Whom it gives nothing is
+    /// turned away, and no place is asked for.
+    pub async fn accept<G>(
+        &self,
+        shutdown: &Shutdown,
+        admit: impl Fn(SocketAddr) -> Option<G>,
+    ) -> Option<(Accepted, G)> {
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 () = shutdown.begun() => return None,
             };
-            // A connection that waits for a place is accepted already: only then is it known that one is wanted.
-            let place = match self.room.clone().try_acquire_owned() {
-                Ok(place) => place,
-                Err(_) => {
-                    let place = tokio::select! {
-                        place = self.room.clone().acquire_owned() => place.ok()?,
-                        never = self.ask_again_and_again() => match never {},
-                        () = shutdown.begun() => return None,
-                    };
-                    self.wanted.met();
-                    place
-                }
-            };
             match accepted.and_then(|(stream, peer)| stream.set_nodelay(true).map(|()| (stream, peer))) {
                 Ok((stream, peer)) => {
-                    let wanted = self.wanted.clone();
-                    return Some(Accepted { stream, peer, place, wanted });
+                    let Some(guest) = admit(peer) else { continue };
+                    let place = self.place(shutdown).await?;
+                    return Some((Accepted { stream, peer, place, wanted: self.wanted.clone() }, guest));
                 }
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
@@ -129,9 +122,21 @@ impl Listener {
             }
         }
     }
-}
 
-impl Listener {
+    /// A place for a connection, which is accepted already: only then is it known that one is wanted.
+    async fn place(&self, shutdown: &Shutdown) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = self.room.clone().try_acquire_owned() {
+            return Some(place);
+        }
+        let place = tokio::select! {
+            place = self.room.clone().acquire_owned() => place.ok()?,
+            never = self.ask_again_and_again() => match never {},
+            () = shutdown.begun() => return None,
+        };
+        self.wanted.met();
+        Some(place)
+    }
+
     /// Asks for a place, and for another where whoever was asked takes his time to leave. It does not end.
     async fn ask_again_and_again(&self) -> Infallible {
         loop {

@@ -73,13 +73,14 @@ fn peer_that_asks_too_often_is_told_to_slow_down() {
 
 #[test]
 fn peer_with_as_many_connections_as_it_may_have_is_turned_away() {
-    let running = Running::start(Wish { limits: "connections_per_peer: 3", ..Wish::default() });
+    let running = Running::start(Wish { limits: "connections_per_peer: 3, connections: 3", ..Wish::default() });
     let held: Vec<_> = (0..3).map(|_| connect(running.proxy)).collect();
     running.until("/metrics", |(_, page)| page.contains("countersign_connections 3\n"));
     let mut fourth = connect(running.proxy);
     assert_eq!(fourth.read(&mut [0; 1]).unwrap_or_default(), 0, "closed at once");
     let (_, page) = running.get("/metrics");
     assert!(page.contains("countersign_connections_turned_away_total 1\n"), "{page}");
+    assert!(page.contains("countersign_connections 3\n"), "none of the others had to leave for it: {page}");
     drop(held);
     running.until("/metrics", |(_, page)| page.contains("countersign_connections 0\n"));
     assert_eq!(status(&running), 400);
