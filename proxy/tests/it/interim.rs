@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::destination::Scripted;
-use crate::program::{S3, Signed, answer, connect, head, tls};
+use crate::program::{S3, Signed, answer, connect, dial, head, tls};
 use crate::stage::Stage;
 
 const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n";
@@ -15,10 +15,14 @@ async fn say(upstream: &mut TcpStream, text: &str) {
 }
 
 /// Asks twice: each answer is heard behind what came before it, which is heard at once.
-async fn hears<I: AsyncRead + AsyncWrite + Unpin>(stage: &Stage, io: &mut I, destination: &mut Scripted) {
+async fn hears<I: AsyncRead + AsyncWrite + Unpin>(
+    io: &mut I,
+    (request, hints): (&str, &str),
+    destination: &mut Scripted,
+) {
     let mut upstream = None;
     for _ in 0..2 {
-        io.write_all(Signed::get(stage, "/x").head().as_bytes()).await.unwrap();
+        io.write_all(request.as_bytes()).await.unwrap();
         io.flush().await.unwrap();
         if upstream.is_none() {
             upstream = Some(destination.connection().await);
@@ -29,7 +33,7 @@ async fn hears<I: AsyncRead + AsyncWrite + Unpin>(stage: &Stage, io: &mut I, des
             say(upstream, "HTTP/1.1 102 Processing\r\n\r\n").await;
             assert_eq!(head(io).await, "HTTP/1.1 102 Processing\r\n\r\n");
             say(upstream, HINTS).await;
-            assert_eq!(head(io).await, "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n");
+            assert_eq!(head(io).await, hints);
         }
         say(upstream, &(HINTS.to_owned() + OK)).await;
         assert!(head(io).await.starts_with("HTTP/1.1 103 "), "just before the answer, too");
@@ -42,10 +46,23 @@ async fn hears<I: AsyncRead + AsyncWrite + Unpin>(stage: &Stage, io: &mut I, des
 async fn hints_are_heard_at_once_and_the_answer_behind_them() {
     let mut destination = Scripted::new().await;
     let stage = Stage::new(destination.address).await;
-    hears(&stage, &mut connect(&stage, &format!("{S3}:80")).await, &mut destination).await;
-    let mut destination = Scripted::new().await;
-    let stage = Stage::new(destination.address).await;
-    hears(&stage, &mut tls(&stage, &format!("{S3}:443"), S3).await.unwrap(), &mut destination).await;
+    let request = format!("GET http://{0}/x HTTP/1.1\r\nHost: {0}\r\n\r\n", destination.address);
+    let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
+    hears(&mut dial(&stage).await, (&request, hints), &mut destination).await;
+}
+
+#[tokio::test]
+async fn interim_answers_of_a_cloud_are_heard_without_what_they_say() {
+    for is_secure in [false, true] {
+        let mut destination = Scripted::new().await;
+        let stage = Stage::new(destination.address).await;
+        let told = (&*Signed::get(&stage, "/x").head(), "HTTP/1.1 103 Early Hints\r\n\r\n");
+        if is_secure {
+            hears(&mut tls(&stage, &format!("{S3}:443"), S3).await.unwrap(), told, &mut destination).await;
+        } else {
+            hears(&mut connect(&stage, &format!("{S3}:80")).await, told, &mut destination).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use access::{Outcome, RefusalCode};
 use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use std::future::poll_fn;
 
 use super::destination::{Asked, Destination};
@@ -162,19 +162,25 @@ async fn program_that_waits_for_continue_uploads_only_what_is_wanted() {
 }
 
 #[tokio::test]
-async fn early_hints_are_passed_on() {
-    let destination = Destination::new(|mut asked: Asked| async move {
+async fn early_hints_are_passed_on_and_of_a_clouds_their_status() {
+    let hint = |mut asked: Asked| async move {
         let hints = Response::builder().status(StatusCode::EARLY_HINTS).header("link", "</a>").body(()).unwrap();
         asked.respond.send_informational(hints).unwrap();
         asked.answer(200, "here");
-    })
-    .await;
-    let stage = destination.stage().await;
-    let mut program = Program::new(&stage).await;
-    let (mut answer, _) = program.begin(request(&Signed::get(&stage, "/x")), true).await;
-    let hints = poll_fn(|cx| answer.poll_informational(cx)).await.unwrap().unwrap();
-    assert_eq!((hints.status(), &hints.headers()["link"]), (StatusCode::EARLY_HINTS, &"</a>".parse().unwrap()));
-    assert_eq!(answer.await.unwrap().status(), 200);
+    };
+    let cloud = Destination::new(hint).await;
+    let stage = cloud.stage().await;
+    let own = Destination::with((false, h2::server::Builder::new()), hint).await;
+    let to_own = Request::get(format!("http://{}/x", own.address)).body(()).unwrap();
+    let at_own = Program::in_clear(&stage, &own.address.to_string()).await;
+    let at_cloud = (Program::new(&stage).await, request(&Signed::get(&stage, "/x")));
+    for ((mut program, request), link) in [((at_own, to_own), Some("</a>")), (at_cloud, None)] {
+        let (mut answer, _) = program.begin(request, true).await;
+        let hints = poll_fn(|cx| answer.poll_informational(cx)).await.unwrap().unwrap();
+        let heard = hints.headers().get("link").map(|link| link.to_str().unwrap());
+        assert_eq!((hints.status(), heard), (StatusCode::EARLY_HINTS, link));
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
 }
 
 #[tokio::test]
