@@ -3,7 +3,7 @@
 //! Files are looked at, not watched: a Kubernetes ConfigMap changes by a symbolic link that is swapped two levels up, an
 //! editor by a rename, some file systems tell nobody. A look costs microseconds, and none of that can be missed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -41,11 +41,13 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Reads it for the start; what there is to say about it goes to stderr.
     pub(crate) fn read(file: &Path, printer: &Printer) -> Result<Self, Failure> {
+        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        // How it looks before it is read, as in a change.
+        let look = Seen::now([absolute.clone()]);
         let checked = validate::check(file);
-        let files = files_of(&checked);
+        let seen = look.and(files_of(&checked));
         let settings = validate::usable(file, checked, printer)?;
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        Ok(Self { file, settings, seen: Seen::now(files), refused: None })
+        Ok(Self { file: absolute, settings, seen, refused: None })
     }
 }
 
@@ -136,7 +138,7 @@ fn unusable(error: &dyn std::error::Error) -> Failure {
 
 /// How files looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen(Vec<(PathBuf, Option<Stamp>)>);
+struct Seen(BTreeMap<PathBuf, Option<Stamp>>);
 
 /// What changes when a file does. A link that is swapped leads to another inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,23 +149,19 @@ struct Stamp {
 }
 
 impl Seen {
-    fn now(files: BTreeSet<PathBuf>) -> Self {
+    fn now(files: impl IntoIterator<Item = PathBuf>) -> Self {
         Self(files.into_iter().map(|file| (file.clone(), Stamp::of(&file))).collect())
     }
 
     fn again(&self) -> Self {
-        Self::now(self.files().collect())
+        Self::now(self.0.keys().cloned())
     }
 
     /// The same, and how those look that it does not know.
-    fn and(mut self, mut files: BTreeSet<PathBuf>) -> Self {
-        files.retain(|file| self.files().all(|known| known != *file));
-        self.0.extend(Self::now(files).0);
+    fn and(mut self, files: BTreeSet<PathBuf>) -> Self {
+        let Self(new) = Self::now(files.into_iter().filter(|file| !self.0.contains_key(file)));
+        self.0.extend(new);
         self
-    }
-
-    fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.0.iter().map(|(file, _)| file.clone())
     }
 }
 

@@ -50,6 +50,7 @@ fn cases() -> impl Strategy<Value = Case> {
         1 => Just("; name*=utf-8''acl"),
         1 => Just("\r\nContent-Type: text/plain; charset=utf-8"),
         1 => Just("\r\nContent-Type: text/plain; charset=utf-16"),
+        1 => Just("\r\nContent-Type: text/plain; charset=ISO-8859-1"),
         1 => Just("\r\nContent-Type: multipart/mixed; boundary=c"),
         1 => Just("\r\nContent-Type: message/rfc822"),
         1 => Just("\r\nContent-Transfer-Encoding: base64"),

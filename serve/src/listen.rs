@@ -35,9 +35,9 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Waits until this connection's place is wanted more than those of all that waited here before it. Whoever has not
-    /// said anything yet waits here, or has nothing to say any more, and ends: an idle thousand must not keep out one that
-    /// works.
+    /// Waits until a place is wanted, and this connection is the one to give it: of those that wait here, one that has
+    /// waited long. Whoever has not said anything yet waits here, or has nothing to say any more, and ends: an idle
+    /// thousand must not keep out one that works.
     pub async fn waits(&self) {
         // What woke nobody in time wakes the next, who sees that nothing is wanted any more.
         while !self.is_one.swap(false, Ordering::AcqRel) {
@@ -45,7 +45,7 @@ impl Wanted {
         }
     }
 
-    /// Asks the one that has waited longest to end, or the next that comes to wait.
+    /// Asks one that has waited long to end, or the next that comes to wait.
     fn ask(&self) {
         self.is_one.store(true, Ordering::Release);
         self.one.notify_one();

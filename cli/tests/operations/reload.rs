@@ -99,6 +99,22 @@ fn bad_file_is_refused_with_all_that_is_wrong_and_the_one_before_stays_in_force(
 }
 
 #[test]
+fn file_that_is_mentioned_for_the_first_time_is_one_change_and_its_own_is_the_next() {
+    let running = Running::start(Wish::default());
+    // It stands before the config in every order of names.
+    std::fs::write(running.path("a.pem"), read_root("one.pem")).unwrap();
+    replace(
+        &running.path("countersign.yaml"),
+        &config(Wish { proxy: "upstream: { ca_file: a.pem }", ..Wish::default() }),
+    );
+    counted(&running, &format!("{TAKEN_OVER} 1\n"));
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    counted(&running, &format!("{TAKEN_OVER} 1\n"));
+    replace(&running.path("a.pem"), &read_root("two.pem"));
+    counted(&running, &format!("{TAKEN_OVER} 2\n"));
+}
+
+#[test]
 fn key_that_only_a_restart_puts_into_force_is_named_and_the_rest_is_taken_over() {
     let running = Running::start(Wish::default());
     replace(&running.path("countersign.yaml"), &wider().replace("realm: test", "realm: other"));

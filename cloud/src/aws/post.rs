@@ -4,6 +4,7 @@
 
 mod deeds;
 mod multipart;
+mod parameters;
 mod policy;
 mod rest;
 

@@ -108,16 +108,35 @@ async fn session_of_the_console_is_no_longer_than_the_permit() {
     }
 }
 
-#[tokio::test]
-async fn keys_of_a_role_buy_a_token_with_what_they_stand_for() {
-    let world = World::new().await;
+/// What the program gets for another role.
+async fn become_reports(world: &World) -> (Keys, String) {
     let assume = Ask::to(("sts", "us-east-1"), "POST", "sts.us-east-1.amazonaws.com", "/")
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body("Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A999988887777%3Arole%2FReports&RoleSessionName=nightly");
     let text = world.program.call(assume).await.text();
-    let between = |start: &str| text.split_once(start).unwrap().1.split_once('<').unwrap().0.to_owned();
+    let between = |start: &str| {
+        let (_, rest) = text.split_once(start).expect("STS says it");
+        rest.split('<').next().unwrap_or_default().to_owned()
+    };
     let keys = Keys { id: between("<AccessKeyId>"), secret: between("<SecretAccessKey>") };
-    let session_token = between("<SessionToken>");
+    (keys, between("<SessionToken>"))
+}
+
+#[tokio::test]
+async fn console_ends_with_keys_that_end_with_the_permit_by_whichever_clock_and_with_no_later_ones() {
+    for (ahead, is_taken) in [(30, true), (180, false)] {
+        let world = Plan::default().ahead(SignedDuration::from_secs(ahead)).start().await;
+        let (keys, session_token) = become_reports(&world).await;
+        let reply = ask(&world, &session(&keys, Some(&session_token)), "").await;
+        let expected = (!is_taken).then_some("credential-withheld");
+        assert_eq!(reply.head.get("x-countersign-refusal"), expected, "{ahead}: {}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn keys_of_a_role_buy_a_token_with_what_they_stand_for() {
+    let world = World::new().await;
+    let (keys, session_token) = become_reports(&world).await;
     let shown = session(&keys, Some(&session_token));
     token(&ask(&world, &shown, "").await);
     let real = world.cloud.sessions().into_iter().find(|session| session.arn.ends_with("/nightly")).unwrap();

@@ -35,9 +35,9 @@ const MAX_BUFFER: usize = 128 * 1024;
 /// Where the requests of a connection come through, and where the line upstream is kept for them.
 pub(crate) type Way = (Option<Aim>, Arc<Slot>);
 
-/// How long a connection keeps its HTTP server between two requests. The server's buffers are most of what an idle
-/// connection takes, and making another one costs next to nothing.
-const REST: Duration = Duration::from_secs(2);
+/// How long a connection keeps its HTTP server between two requests, and its place. The server's buffers are most of what
+/// an idle connection takes, and making another one costs next to nothing.
+pub(super) const REST: Duration = Duration::from_secs(2);
 
 /// How a connection ended.
 #[derive(Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use tokio::time::{Instant, interval_at, sleep_until};
 use crate::answers::answer::AnswerBody;
 use crate::app::App;
 use crate::client::Client;
-use crate::entrances::connection::Way;
+use crate::entrances::connection::{REST, Way};
 use crate::entrances::intercept::Caller;
 use crate::pipeline::Conversation;
 use crate::wire::arriving::{ArrivalError, Arriving};
@@ -48,8 +48,8 @@ const MAX_WAITING: usize = 128 * 1024;
 /// costs a program nothing, and us and the destination a request each (CVE-2023-44487).
 const MAX_ABANDONED: usize = 500;
 
-/// How long a program has to take leave of a connection that gives way.
-const LEAVE: Duration = Duration::from_secs(1);
+/// How long a program has to take leave of a connection that gives way. It may still read its last answer.
+const LEAVE: Duration = Duration::from_secs(10);
 
 /// Serves requests until either side has had enough. `wanted` tells when the connection's place is: it gives way while
 /// nothing is under way.
@@ -116,9 +116,15 @@ impl<L: Lessor> Serving<L> {
         let (shutdown, idle) = (&self.app.shutdown, self.app.idle());
         let mut ticks = interval_at(Instant::now() + idle, idle);
         let (mut begun, mut seen, mut is_last) = (0_u64, 0, false);
-        let mut leave_by = None;
+        let (mut at_rest_since, mut leave_by) = (Instant::now(), None);
         loop {
             tokio::select! {
+                // What has come already is heard before the connection gives way.
+                biased;
+                () = shutdown.begun(), if !is_last => {
+                    is_last = true;
+                    connection.graceful_shutdown();
+                }
                 accepted = connection.accept() => match accepted {
                     None => return Ok(()),
                     Some(accepted) => {
@@ -126,19 +132,15 @@ impl<L: Lessor> Serving<L> {
                         self.begin(accepted?);
                     }
                 },
-                () = shutdown.begun(), if !is_last => {
-                    is_last = true;
-                    connection.graceful_shutdown();
-                }
-                // Only to look again: with the last answer, the connection may be one that gives way.
-                () = self.tally.at_rest.notified() => {}
-                () = wanted.waits(), if self.tally.is_idle() && !is_last => {
+                () = self.tally.at_rest.notified() => at_rest_since = Instant::now(),
+                () = wanted_after(at_rest_since + REST, wanted), if self.tally.is_idle() && !is_last => {
                     self.app.metrics.shed.add(1);
                     is_last = true;
                     leave_by = Some(Instant::now() + LEAVE);
                     connection.graceful_shutdown();
                 }
-                () = reached(leave_by) => return Ok(()),
+                // A request that has crossed our farewell is answered first.
+                () = reached(leave_by), if self.tally.is_idle() => return Ok(()),
                 () = announced(protocols.as_mut()) => {
                     protocols = None;
                     // It fails while the program has not confirmed our first settings; then its next connection is told.
@@ -167,6 +169,12 @@ impl<L: Lessor> Serving<L> {
         let conversation = self.conversation.now();
         self.app.shutdown.spawn(async move { exchange.run(&conversation, request).await });
     }
+}
+
+/// Ready once the connection's place is wanted, after that moment.
+async fn wanted_after(moment: Instant, wanted: &Wanted) {
+    sleep_until(moment).await;
+    wanted.waits().await;
 }
 
 /// Ready at that moment, if there is one.

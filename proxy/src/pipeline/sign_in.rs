@@ -13,7 +13,7 @@ use cloud::aws::verify::VerifyError;
 use http::Request;
 use http::header::{ACCEPT_ENCODING, HeaderValue};
 use http::request::Parts;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lease::{AnothersCredential, Lessor};
 use percent_encoding::percent_decode;
 
@@ -29,6 +29,9 @@ use crate::calls::standing::{self, Standing};
 use crate::client::Client;
 use crate::wire::body::{RequestBody, Upload};
 use crate::wire::hop;
+
+/// What began at once ends at once, but for the fractions of a second that keys do not have, and for another clock.
+const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
 
 impl<L: Lessor> Conversation<L> {
     /// Reads what is asked of the federation endpoint.
@@ -90,7 +93,7 @@ impl<L: Lessor> Conversation<L> {
         let longest = longest(&lease, self.app.clock.now());
         let lasts = if is_chained { None } else { capped(shown.duration.unwrap_or(longest), longest) };
         // The session then ends with the keys.
-        if lasts.is_none() && keys.expires > lease.permit().until() {
+        if lasts.is_none() && keys.expires > lease.permit().until() + AT_ONCE {
             return Err(outlives().into());
         }
         prepare(&mut head, entry);

@@ -97,6 +97,11 @@ impl Line {
         self.seat.as_ref().is_some_and(|seat| seat.is_wanted())
     }
 
+    /// Whether it has brought an answer.
+    pub(crate) const fn has_served(&self) -> bool {
+        self.has_served
+    }
+
     /// Since when nothing is under way on it.
     pub(crate) const fn idle_since(&self) -> Instant {
         self.idle_since

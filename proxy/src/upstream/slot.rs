@@ -139,7 +139,7 @@ impl Slot {
     /// Keeps a line on which nothing is under way.
     pub(crate) fn put(&self, mut line: Box<Line>) {
         line.rest();
-        if line.is_in_the_way() {
+        if line.is_in_the_way() && line.has_served() && !line.is_bound() {
             // Its seat is somebody else's turn: one that goes from request to request would keep it for ever.
             return;
         }

@@ -35,7 +35,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(5);
 /// How long a program may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// For a whole head, from its first byte.
+    /// For a whole head, from its first byte; for the first one, from the beginning of the connection.
     pub(crate) head: Duration,
     /// Without a byte, between requests and within a body.
     pub(crate) idle: Duration,
@@ -88,7 +88,7 @@ impl<I> Guard<I> {
             framing: Framing::default(),
             held,
             judged: 0,
-            head_began: None,
+            head_began: Some(Instant::now()),
             after: After::More,
             goodbye: None,
             has_ended: false,
@@ -100,7 +100,9 @@ impl<I> Guard<I> {
             ledger: Arc::default(),
             aside: Bytes::new(),
         };
-        guard.judge_held();
+        if !guard.held.is_empty() {
+            guard.judge_held();
+        }
         guard
     }
 

@@ -64,6 +64,15 @@ async fn slow_head_is_cut_off_even_if_bytes_trickle_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn program_that_has_said_nothing_has_no_longer_than_for_a_head() {
+    let (_program, io) = duplex(1024);
+    let mut guard = Guard::new(io, BytesMut::new(), PATIENCE);
+    let began = Instant::now();
+    assert_eq!(guard.read(&mut [0; 100]).await.unwrap(), 0);
+    assert_eq!(began.elapsed(), PATIENCE.head);
+}
+
+#[tokio::test(start_paused = true)]
 async fn idle_connection_ends_quietly_but_one_that_waits_for_us_does_not_end() {
     let (mut program, io) = duplex(1024);
     program.write_all(GET).await.unwrap();

@@ -3,7 +3,9 @@
 mod chosen;
 mod destination;
 mod flow;
+mod frames;
 mod hostile;
+mod leaving;
 pub(crate) mod program;
 mod retried;
 mod sockets;

@@ -214,6 +214,32 @@ async fn programs_that_go_from_request_to_request_do_not_keep_a_host_to_themselv
 }
 
 #[tokio::test]
+async fn program_that_logs_in_keeps_its_connection_even_if_others_wait_for_one() {
+    let (mut destination, stage) = kept_waiting(1, 5_000).await;
+    let there = destination.address;
+    let get = format!("GET http://{there}/ HTTP/1.1\r\nHost: {there}\r\n\r\n");
+    let (mut alice, mut other) = (dial(&stage).await, dial(&stage).await);
+    alice.write_all(get.as_bytes()).await.unwrap();
+    let mut far = destination.connection().await;
+    head(&mut far).await;
+    other.write_all(get.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let challenge = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM TlRMTVNTUAAC\r\nContent-Length: 0\r\n\r\n";
+    far.write_all(challenge.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut alice).await.status, 401);
+    alice.write_all(get.as_bytes()).await.unwrap();
+    let answered = tokio::time::timeout(Duration::from_secs(4), head(&mut far)).await;
+    assert!(answered.expect("on the same connection").starts_with("GET / "));
+    far.write_all(OK).await.unwrap();
+    assert_eq!(answer(&mut alice).await.status, 200);
+    drop(alice);
+    let mut next = tokio::time::timeout(Duration::from_secs(4), destination.connection()).await.expect("its turn");
+    head(&mut next).await;
+    next.write_all(OK).await.unwrap();
+    assert_eq!(answer(&mut other).await.status, 200);
+}
+
+#[tokio::test]
 async fn who_waits_for_a_connection_in_vain_is_told_which_limit_it_is() {
     let (mut destination, stage) = kept_waiting(1, 200).await;
     let _one = ask_for(&stage, "/one").await;

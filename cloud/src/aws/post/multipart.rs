@@ -10,6 +10,8 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use memchr::memmem;
 
+use super::parameters::{Charset, charset, parameters};
+
 /// RFC 2046 §5.1.1.
 const MAX_BOUNDARY: usize = 70;
 
@@ -115,7 +117,9 @@ impl Boundary {
         if name != "boundary" {
             return Err(BadForm::Boundary);
         }
-        charset(&charsets)?;
+        if charset(&charsets)? == Charset::LikeAscii {
+            return Err(BadForm::Charset);
+        }
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
         let fits = (1..=MAX_BOUNDARY).contains(&boundary.len()) && !boundary.ends_with(' ');
         if !fits || !boundary.bytes().all(allowed) {
@@ -222,8 +226,11 @@ impl Reader {
     }
 
     fn take(&mut self, part: PartHead, body: &[u8], end: usize) -> Result<(), BadForm> {
-        let PartHead { name, value, length } = part;
+        let PartHead { name, value, length, is_ascii_only } = part;
         let text = &body[value..end];
+        if is_ascii_only && !text.is_ascii() {
+            return Err(BadForm::Charset);
+        }
         // At the beginning of a value it ends the part by RFC 2046's grammar, and behind half a line break to many.
         if memmem::find(text, self.boundary.dashed()).is_some() {
             return Err(BadForm::Bounded(name));
@@ -319,6 +326,8 @@ struct PartHead {
     value: usize,
     /// How long it is, where the lines say it.
     length: Option<usize>,
+    /// The lines name another character set, in which ASCII is what it is in UTF-8.
+    is_ascii_only: bool,
 }
 
 impl PartHead {
@@ -341,7 +350,7 @@ impl PartHead {
             return Err(BadForm::Nested);
         }
         if name == FILE {
-            return Ok(Self { name, value, length: None });
+            return Ok(Self { name, value, length: None, is_ascii_only: false });
         }
         if begins("message/") {
             return Err(BadForm::Nested);
@@ -352,24 +361,14 @@ impl PartHead {
             return Err(BadForm::Part);
         }
         let (_, parameters) = parameters(kind).ok_or(BadForm::Part)?;
-        charset(&parameters)?;
+        let is_ascii_only = charset(&parameters)? == Charset::LikeAscii;
         let length = length.map(|text| text.parse().map_err(|_| BadForm::Part)).transpose()?;
-        Ok(Self { name, value, length })
+        Ok(Self { name, value, length, is_ascii_only })
     }
 }
 
 /// What may stand before the value of a field. Some clients say how long it is (OkHttp).
 const FIELD_HEADERS: [&str; 4] = ["content-disposition", "content-type", "content-transfer-encoding", "content-length"];
-
-/// Whether the parameters of a type say no more than that its letters are in UTF-8, of which US-ASCII is a part.
-fn charset(parameters: &[(String, &str)]) -> Result<(), BadForm> {
-    let is_known = |charset: &str| ["utf-8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known));
-    match parameters {
-        [] => Ok(()),
-        [(name, charset)] if name == "charset" && is_known(charset) => Ok(()),
-        _ => Err(BadForm::Charset),
-    }
-}
 
 /// A line before a value. One that is folded begins with a blank, which no name does.
 fn header(line: &str) -> Result<(&str, &str), BadForm> {
@@ -393,52 +392,6 @@ fn field_name(disposition: &str) -> Result<(String, bool), BadForm> {
         return Err(BadForm::Part);
     }
     Ok((name.to_ascii_lowercase(), parameters.len() == 1))
-}
-
-/// `kind; name=value; name="value"` → names in lower case, values as they stand between their quotes.
-fn parameters(text: &str) -> Option<(&str, Vec<(String, &str)>)> {
-    let (kind, mut rest) = text.split_once(';').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
-    let mut found = Vec::new();
-    while let Some(text) = rest {
-        let (name, value) = text.trim_start().split_once('=')?;
-        let is_token = |text: &str| {
-            let plain = |b: u8| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b);
-            !text.is_empty() && text.bytes().all(plain)
-        };
-        if !is_token(name) {
-            return None;
-        }
-        let is_quoted = value.starts_with('"');
-        let (value, after) = match value.strip_prefix('"') {
-            Some(quoted) => {
-                quoted.split_at_checked(end_of_quoted(quoted)?).map(|(value, after)| (value, &after[1..]))?
-            }
-            None => {
-                let (value, after) = value.split_at(value.find(';').unwrap_or(value.len()));
-                (value.trim_end(), after)
-            }
-        };
-        if !is_quoted && !is_token(value) {
-            return None;
-        }
-        found.push((name.to_ascii_lowercase(), value));
-        let after = after.trim_start();
-        rest = if after.is_empty() { None } else { Some(after.strip_prefix(';')?) };
-    }
-    Some((kind.trim(), found))
-}
-
-/// Where the quotes end, past those that are escaped.
-fn end_of_quoted(text: &str) -> Option<usize> {
-    let mut bytes = text.bytes().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        match byte {
-            b'"' => return Some(at),
-            b'\\' => drop(bytes.next()),
-            _ => {}
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -123,6 +123,12 @@ fn what_two_readers_could_see_differently_is_refused() {
             lines(&format!("Content-Disposition: form-data; name=\"key\"\r\nContent-Type: text/plain; charset={kind}"));
         assert_eq!(read(&text).unwrap_err(), BadForm::Charset, "{text}");
     }
+    let named = |value: &str| {
+        let field = "--b\r\nContent-Disposition: form-data; name=\"key\"\r\nContent-Type: text/plain; charset=ISO-8859-1\r\n\r\n";
+        format!("{field}{value}\r\n{file}")
+    };
+    assert_eq!(read(&named("plain")).unwrap().unwrap().value("key"), Some("plain"));
+    assert_eq!(read(&named("é")).unwrap_err(), BadForm::Charset, "two letters there");
     let mut latin = Vec::from(part("key", ""));
     let at = latin.len() - 2;
     latin.insert(at, 0xe9);

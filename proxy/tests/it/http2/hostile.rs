@@ -4,9 +4,10 @@ use bytes::Bytes;
 use h2::Reason;
 use http::header::HOST;
 use http::{Method, Request};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::destination::{Asked, Destination};
+use super::frames::{PREFACE, RST_STREAM, frames, headers};
 use super::program::{Program, request};
 use crate::program::{S3, Signed, tls_offering};
 use crate::stage::Stage;
@@ -79,40 +80,8 @@ async fn head_with_more_fields_than_anyone_needs_is_refused() {
     assert_eq!(program.ask(large, b"").await.status, 431);
 }
 
-/// A HEADERS frame with these fields, none of them compressed (RFC 7541 §6.2.2), that ends its stream.
-fn headers(stream: u8, fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(0);
-        for text in [name, value] {
-            block.push(u8::try_from(text.len()).unwrap());
-            block.extend_from_slice(text.as_bytes());
-        }
-    }
-    let length = u8::try_from(block.len()).unwrap();
-    [&[0, 0, length, 1, 0x5, 0, 0, 0, stream][..], &block].concat()
-}
-
-/// The frames that come: type, flags, payload; up to one of type `last`.
-async fn frames<I: tokio::io::AsyncRead + Unpin>(io: &mut I, last: u8) -> Vec<(u8, Vec<u8>)> {
-    let mut frames = Vec::new();
-    loop {
-        let mut head = [0; 9];
-        if io.read_exact(&mut head).await.is_err() {
-            return frames;
-        }
-        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
-        io.read_exact(&mut payload).await.unwrap();
-        frames.push((head[3], payload));
-        if head[3] == last {
-            return frames;
-        }
-    }
-}
-
 #[tokio::test]
 async fn pseudo_headers_and_fields_about_the_connection_are_never_passed_on() {
-    const RST_STREAM: u8 = 3;
     let (destination, stage) = stage().await;
     // A connection upstream, so that what is passed on would arrive.
     assert_eq!(Program::new(&stage).await.ask(request(&Signed::get(&stage, "/x")), b"").await.status, 200);
@@ -136,16 +105,14 @@ async fn pseudo_headers_and_fields_about_the_connection_are_never_passed_on() {
         [&get[..1], &get[2..]].concat(),
     ] {
         let mut io = tls_offering(&stage, (&format!("{S3}:443"), S3), &[b"h2"]).await.unwrap();
-        let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
-        io.write_all(&[preface, headers(1, &fields)].concat()).await.unwrap();
+        io.write_all(&[PREFACE, &headers(1, &fields)].concat()).await.unwrap();
         let seen = frames(&mut io, RST_STREAM).await;
         let protocol_error = [0, 0, 0, 1];
         assert_eq!(seen.last(), Some(&(RST_STREAM, protocol_error.to_vec())), "{fields:?}: {seen:?}");
     }
     for fields in [with(&[("X-Upper", "1")]), with(&[(":unknown", "1")]), with(&[("x", "a\r\nsmuggled: 1")])] {
         let mut io = tls_offering(&stage, (&format!("{S3}:443"), S3), &[b"h2"]).await.unwrap();
-        let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
-        io.write_all(&[preface, headers(1, &fields)].concat()).await.unwrap();
+        io.write_all(&[PREFACE, &headers(1, &fields)].concat()).await.unwrap();
         let seen = frames(&mut io, RST_STREAM).await;
         assert!(seen.iter().all(|(kind, _)| *kind > 1), "there is an answer: {fields:?}: {seen:?}");
     }

@@ -11,7 +11,7 @@ use super::program::{Program, request, whole};
 use crate::program::Signed;
 use crate::stage::Stage;
 
-fn upload(stage: &Stage, headers: Vec<(&'static str, &'static str)>) -> http::Request<()> {
+fn upload(stage: &Stage, headers: Vec<(&'static str, &'static str)>) -> Request<()> {
     request(&Signed::put(stage, "/x", headers))
 }
 
