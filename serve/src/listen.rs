@@ -35,17 +35,21 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Waits until a place is wanted, and this connection is the one to give it: of those that wait here, one that has
-    /// waited long. Whoever has not said anything yet waits here, or has nothing to say any more, and ends: an idle
+    /// Waits until a place is wanted, and this connection is the one to give it: of those that wait here, the one that has
+    /// waited longest. Whoever has not said anything yet waits here, or has nothing to say any more, and ends: an idle
     /// thousand must not keep out one that works.
     pub async fn waits(&self) {
-        // What woke nobody in time wakes the next, who sees that nothing is wanted any more.
-        while !self.is_one.swap(false, Ordering::AcqRel) {
+        loop {
+            // In turn: whoever has only just come must not be asked before the one that was.
             self.one.notified().await;
+            // What woke nobody in time wakes the next, who sees that nothing is wanted any more.
+            if self.is_one.swap(false, Ordering::AcqRel) {
+                return;
+            }
         }
     }
 
-    /// Asks one that has waited long to end, or the next that comes to wait.
+    /// Asks the one that has waited longest to end, or the next that comes to wait.
     fn ask(&self) {
         self.is_one.store(true, Ordering::Release);
         self.one.notify_one();
@@ -168,6 +172,12 @@ mod tests {
         wanted.ask();
         assert!(wanted.waits().now_or_never().is_some(), "the next who comes to wait");
         assert!(wanted.waits().now_or_never().is_none());
+
+        let mut old = Box::pin(wanted.waits());
+        assert!((&mut old).now_or_never().is_none());
+        wanted.ask();
+        assert!(wanted.waits().now_or_never().is_none(), "who comes between the question and its answer is not meant");
+        assert!(old.now_or_never().is_some());
 
         let mut gone = Box::pin(wanted.waits());
         assert!((&mut gone).now_or_never().is_none());
