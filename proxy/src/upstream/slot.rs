@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
 
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::dial::{DialError, Era};
 use super::hub::{Hub, Way};
@@ -12,6 +12,9 @@ use super::line::{Line, poll_once};
 use super::pool::Pool;
 use crate::places::destination::Destination;
 use crate::wire::protocol::Protocol;
+
+/// How long a failure to dial tells what another try would find.
+const TELLING: Duration = Duration::from_secs(1);
 
 /// Holds one line between two requests of one connection. Its lock is never contended but by the sweeper.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ pub(crate) struct Early {
     origin: Destination,
     era: Era,
     state: EarlyState,
+    /// When it began, and then, when it was done.
     since: Instant,
 }
 
@@ -75,13 +79,18 @@ impl Early {
         if let EarlyState::Dialling(dialling) = &mut self.state
             && let Some(done) = poll_once(dialling, cx)
         {
-            self.state = EarlyState::Done(done);
+            (self.state, self.since) = (EarlyState::Done(done), Instant::now());
         }
     }
 
     /// Whether it is, or would come to be, a connection that nobody has asked for since `moment`.
     fn is_idle_since(&self, moment: Instant) -> bool {
         self.since <= moment && !matches!(self.state, EarlyState::Done(Err(_)))
+    }
+
+    /// Whether it has failed so long ago that the destination may be there by now.
+    fn tells_nothing(&self) -> bool {
+        matches!(self.state, EarlyState::Done(Err(_))) && self.since.elapsed() >= TELLING
     }
 
     async fn found(self) -> Result<Found, DialError> {
@@ -161,7 +170,7 @@ impl Slot {
     /// The line that was dialled early, if one was and leads to `origin`.
     pub(crate) async fn early(&self, origin: &Destination, era: Era) -> Result<Option<Box<Line>>, DialError> {
         let early = self.held().early.take_if(|early| early.serves(origin, era));
-        match early {
+        match early.filter(|early| !early.tells_nothing()) {
             Some(early) => match early.found().await? {
                 Found::Line(line) => Ok(Some(line)),
                 Found::Trunk => Ok(None),

@@ -97,6 +97,29 @@ pub(crate) async fn tls_mirror(directory: &TempDir) -> (Mirror, PathBuf) {
 }
 
 #[tokio::test]
+async fn destination_that_has_come_since_its_tunnel_was_opened_is_reached() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let stage = Stage::new(address).await;
+    for (later, status) in [(Duration::ZERO, 503), (Duration::from_millis(1_100), 200)] {
+        let mut io = tls(&stage, &format!("{S3}:443"), S3).await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
+        let serving = tokio::spawn(async move {
+            let (mut io, _) = listener.accept().await.unwrap();
+            head(&mut io).await;
+            io.write_all(OK).await.unwrap();
+        });
+        tokio::time::sleep(later).await;
+        io.write_all(Signed::get(&stage, "/x").head().as_bytes()).await.unwrap();
+        io.flush().await.unwrap();
+        assert_eq!(answer(&mut io).await.status, status, "after {later:?}");
+        serving.abort();
+        drop(serving.await);
+    }
+}
+
+#[tokio::test]
 async fn destination_behind_tls_is_reached_if_its_root_is_trusted_and_refused_if_not() {
     let directory = tempfile::tempdir().unwrap();
     let (mirror, roots) = tls_mirror(&directory).await;
