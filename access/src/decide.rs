@@ -1,6 +1,5 @@
 //! The decision: does a grant cover this call by this caller, now and from there?
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::denial::{Denial, Near, Reason};
 use crate::rule::Fit;
-use crate::{Call, Caller, Deed, Grant, Permit, Target, TargetName};
+use crate::{Call, Caller, Deed, Grant, Permit, Rules, Target, TargetName};
 
 /// Where and when a call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,51 +16,6 @@ pub struct Context {
     pub now: Timestamp,
     /// Where it comes from, if that is known.
     pub from: Option<IpAddr>,
-}
-
-/// Targets and grants, as the operator wrote them.
-#[derive(Debug, Clone, Default)]
-pub struct Rules {
-    targets: HashMap<TargetName, (Arc<Target>, Vec<Arc<Grant>>)>,
-}
-
-impl Rules {
-    /// Takes targets and grants. A grant to a target that is not there grants nothing.
-    pub fn new(targets: impl IntoIterator<Item = Target>, grants: impl IntoIterator<Item = Grant>) -> Self {
-        let mut rules: HashMap<_, _> =
-            targets.into_iter().map(|target| (target.name.clone(), (Arc::new(target), Vec::new()))).collect();
-        for grant in grants {
-            if let Some((_, to)) = rules.get_mut(&grant.to) {
-                to.push(Arc::new(grant));
-            }
-        }
-        Self { targets: rules }
-    }
-
-    /// The target with that name.
-    pub fn target(&self, name: &TargetName) -> Option<&Arc<Target>> {
-        self.targets.get(name).map(|(target, _)| target)
-    }
-
-    /// All targets, in no order.
-    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.targets.values().map(|(target, _)| target)
-    }
-
-    /// Whether a permit that other rules gave stands under these: its grant, its target and all that is denied its caller
-    /// there are the same word for word. What is denied anew is not in the credential that was lent.
-    pub fn uphold(&self, permit: &Permit) -> bool {
-        let target = self.target(&permit.target().name).is_some_and(|target| **target == *permit.target());
-        let grants = self.grants(&permit.target().name);
-        target
-            && grants.iter().any(|grant| **grant == *permit.grant())
-            && denying(grants, permit.caller()).iter().flat_map(|grant| &grant.deny).eq(permit.denials())
-    }
-
-    /// The grants to a target, in the order in which they were written.
-    pub fn grants(&self, to: &TargetName) -> &[Arc<Grant>] {
-        self.targets.get(to).map_or(&[], |(_, grants)| grants)
-    }
 }
 
 /// Decides whether `caller` may make `call` at the target named `to`: the first grant that covers it does, unless any
@@ -75,11 +29,11 @@ pub fn decide(
     rules: &Rules,
     context: &Context,
 ) -> Result<Permit, Denial> {
-    let Some(target) = rules.target(to) else {
+    let Some(granted) = rules.granted(to) else {
         return Err(Denial { reason: Reason::NoTarget(to.clone()), near: Vec::new() });
     };
-    let denying = denying(rules.grants(to), caller);
-    let candidates = || rules.grants(to).iter().filter(|grant| grant.is_for(caller));
+    let (target, denying) = (&granted.target, granted.denying(caller));
+    let candidates = || granted.for_caller(caller);
     let asked = |grant: &Grant| Asked { caller, target, grant, denying: &denying }.covers(call, context);
     // Most grants are about other actions. Why they do not cover the call is put into words only where none does.
     let covering = candidates().find(|grant| grant.allows(call, target).is_ok() && asked(grant).is_ok());
@@ -91,11 +45,6 @@ pub fn decide(
     near.sort_by_key(|near| std::cmp::Reverse(near.reason.nearness()));
     let reason = near.first().map_or_else(|| Reason::NoGrant(to.clone()), |nearest| nearest.reason.clone());
     Err(Denial { reason, near })
-}
-
-/// The grants whose denials are for the caller. Most configs have none, and then nothing is allocated.
-fn denying(grants: &[Arc<Grant>], caller: &Caller) -> Vec<Arc<Grant>> {
-    grants.iter().filter(|grant| !grant.deny.is_empty() && grant.is_for(caller)).cloned().collect()
 }
 
 /// A grant and everything that bears on whether it covers a call. The permit asks the same again at every later call.

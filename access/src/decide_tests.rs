@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
+use crate::rules::tests::is_for;
 use crate::*;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -221,7 +222,7 @@ proptest! {
             let context = Context { now: NOW, from };
             prop_assert!(permit.admits(&put("1"), &context).is_ok());
             prop_assert!(permit.until() <= checkout().until && permit.until() <= NOW + permit.session());
-            prop_assert!(permit.grant().from.iter().any(|who| who.includes(&checkout())));
+            prop_assert!(is_for(permit.grant(), &checkout()));
         }
     }
 

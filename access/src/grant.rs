@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use crate::TargetName;
 use crate::call;
 use crate::rule::Fit;
-use crate::{Call, Caller, Cloud, Deed, GrantName, GroupName, NamedCondition, Pattern, RoleName, Rule, SourceName};
+use crate::{Call, Cloud, Deed, GrantName, GroupName, NamedCondition, Pattern, RoleName, Rule, SourceName};
 
 /// Something that may be reached: a role in a cloud account, and what of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,37 +60,23 @@ pub struct Grant {
     pub policies: Vec<String>,
 }
 
-impl Who {
-    pub(crate) fn includes(&self, caller: &Caller) -> bool {
-        match self {
-            Self::Source(name) => caller.sources.contains(name),
-            Self::Group(name) => caller.groups.contains(name),
-            Self::Role(name) => caller.roles.contains(name),
-        }
-    }
-}
-
 impl Grant {
-    pub(crate) fn is_for(&self, caller: &Caller) -> bool {
-        self.from.iter().any(|who| who.includes(caller))
-    }
-
     /// The rule that allows a call, deed by deed: that of its first; or how far the first deed came that none allows.
     pub(crate) fn allows<'c>(&self, call: &'c Call, target: &Target) -> Result<usize, (Fit, Deed<&'c str>)> {
         let mut allowing = None;
         for deed in call.deeds() {
-            let resource = deed.resource.map(|resource| target.settled(resource));
-            let rule =
-                self.rule_for(call, Deed { resource: resource.as_deref(), ..deed }).map_err(|fit| (fit, deed))?;
+            let rule = self.rule_for(call, deed, target).map_err(|fit| (fit, deed))?;
             allowing = allowing.or(Some(rule));
         }
         Ok(allowing.unwrap_or_default())
     }
 
-    fn rule_for(&self, call: &Call, deed: Deed<&str>) -> Result<usize, Fit> {
-        let mut nearest = Fit::Action;
-        for (number, rule) in self.allow.iter().enumerate() {
-            match rule.fit(call, deed) {
+    /// Most rules are about other actions, so what a deed acts on is looked at only where one is not.
+    fn rule_for(&self, call: &Call, deed: Deed<&str>, target: &Target) -> Result<usize, Fit> {
+        let (mut nearest, mut settled) = (Fit::Action, None);
+        for (number, rule) in self.allow.iter().enumerate().filter(|(_, rule)| rule.is_about(call, deed)) {
+            let resource = settled.get_or_insert_with(|| deed.resource.map(|resource| target.settled(resource)));
+            match rule.further(call, Deed { resource: resource.as_deref(), ..deed }) {
                 Fit::Whole => return Ok(number),
                 fit => nearest = nearest.max(fit),
             }

@@ -21,6 +21,8 @@ mod network;
 mod rule;
 mod window;
 
+mod rules;
+
 mod decide;
 mod denial;
 mod permit;
@@ -36,7 +38,7 @@ pub use caller::{Assurance, Caller, Evidence};
 pub use clock::Clock;
 pub use condition::{Condition, NamedCondition, Unmet};
 pub use credential::{AwsCredential, Credential};
-pub use decide::{Context, Rules, decide};
+pub use decide::{Context, decide};
 pub use denial::{Denial, Near, Reason};
 pub use grant::{Grant, Target, Who};
 pub use id::{ConditionName, GrantName, GroupName, InvalidName, LeaseId, RequestId, RoleName, SourceName, TargetName};
@@ -47,5 +49,6 @@ pub use permit::Permit;
 pub use record::{Outcome, Record};
 pub use refusal::{Fault, Refusal, RefusalCode, Retry};
 pub use rule::Rule;
+pub use rules::Rules;
 pub use secret::Secret;
 pub use window::{TimeWindow, Weekdays, WindowError};

@@ -62,9 +62,16 @@ impl Rule {
 
     /// How far it covers one deed of a call.
     pub(crate) fn fit(&self, call: &Call, deed: Deed<&str>) -> Fit {
-        if !(self.is_of_service(call, deed) && self.covers_action(call, deed.action)) {
-            return Fit::Action;
-        }
+        if self.is_about(call, deed) { self.further(call, deed) } else { Fit::Action }
+    }
+
+    /// Whether it covers the action of one deed of a call, whatever that acts on.
+    pub(crate) fn is_about(&self, call: &Call, deed: Deed<&str>) -> bool {
+        self.is_of_service(call, deed) && self.covers_action(call, deed.action)
+    }
+
+    /// How far it covers a deed that it is about.
+    pub(crate) fn further(&self, call: &Call, deed: Deed<&str>) -> Fit {
         let covered = |resource: &str| self.resources.iter().any(|pattern| pattern.covers(resource));
         if !(self.resources.is_empty() || deed.resource.is_some_and(covered)) {
             return Fit::Resource;

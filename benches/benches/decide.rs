@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use access::{
     Assurance, AwsCredential, Call, Caller, Clock, Cloud, Condition, Context, Credential, Evidence, Grant, GrantName,
-    Lease, LeaseId, NamedCondition, Networks, Pattern, Record, Refusal, RequestId, Rules, Secret, SourceName, Spelling,
-    Target, TargetName, TimeWindow, Weekdays, Who, decide,
+    GroupName, Lease, LeaseId, NamedCondition, Networks, Pattern, Record, Refusal, RequestId, Rules, Secret,
+    SourceName, Spelling, Target, TargetName, TimeWindow, Weekdays, Who, decide,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::civil::Time;
@@ -117,10 +117,31 @@ impl Lessor for Free {
     }
 }
 
+/// Ten thousand grants to one target, each for one of a thousand groups, of which a caller is in twenty.
+fn many() -> (Rules, Arc<Caller>) {
+    let (few, group) = (rules(), |n: usize| GroupName::new(&format!("group-{n}")).expect("a name"));
+    let target = few.target(&name("receipts")).expect("the one that there is");
+    let one = few.grants(&target.name).last().expect("the one that covers the call");
+    let grant = |n: usize| Grant {
+        from: vec![Who::Group(group(n % 1_000))],
+        // The very last that is for the caller.
+        allow: vec![Pattern::new(if n >= 9_950 { "s3:Get*" } else { "s3:Put*" }).expect("a pattern").into()],
+        ..Grant::clone(one)
+    };
+    let caller =
+        Caller { sources: Vec::new(), groups: (0..20).map(|n| group(n * 50)).collect(), ..Caller::clone(&caller()) };
+    (Rules::new([Target::clone(target)], (0..10_000).map(grant)), Arc::new(caller))
+}
+
 fn bench(criterion: &mut Criterion) {
     let (rules, caller, call, context, to) = (rules(), caller(), call(), context(), name("receipts"));
     criterion.bench_function("decide among 20 grants with 3 conditions each", |bencher| {
         bencher.iter(|| decide(black_box(&caller), (&to, black_box(&call)), &rules, &context).is_ok());
+    });
+
+    let (crowded, member) = many();
+    criterion.bench_function("decide among 10,000 grants, of which 200 are for the caller's groups", |bencher| {
+        bencher.iter(|| decide(black_box(&member), (&to, black_box(&call)), &crowded, &context).is_ok());
     });
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
