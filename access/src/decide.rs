@@ -105,4 +105,4 @@ fn named(target: &Target, resource: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 #[path = "decide_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -17,7 +17,7 @@ fn name<T>(make: fn(&str) -> Result<T, InvalidName>, text: &str) -> T {
     make(text).expect("a name")
 }
 
-fn checkout() -> Caller {
+pub(crate) fn checkout() -> Caller {
     Caller {
         subject: "system:serviceaccount:shop:checkout".into(),
         issuer: "https://cluster".into(),
@@ -30,7 +30,7 @@ fn checkout() -> Caller {
     }
 }
 
-fn receipts() -> Target {
+pub(crate) fn receipts() -> Target {
     Target {
         name: name(TargetName::new, "receipts"),
         cloud: Cloud::Aws,
@@ -42,7 +42,7 @@ fn receipts() -> Target {
     }
 }
 
-fn grant(from: Who, allow: &[&str]) -> Grant {
+pub(crate) fn grant(from: Who, allow: &[&str]) -> Grant {
     Grant {
         name: name(GrantName::new, "g"),
         from: vec![from],

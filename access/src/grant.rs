@@ -71,7 +71,8 @@ impl Grant {
         Ok(allowing.unwrap_or_default())
     }
 
-    /// Most rules are about other actions, so what a deed acts on is looked at only where one is not.
+    /// The rule that allows one deed. Most rules are about other actions, so what it acts on is settled only for one that is
+    /// about its own.
     fn rule_for(&self, call: &Call, deed: Deed<&str>, target: &Target) -> Result<usize, Fit> {
         let (mut nearest, mut settled) = (Fit::Action, None);
         for (number, rule) in self.allow.iter().enumerate().filter(|(_, rule)| rule.is_about(call, deed)) {

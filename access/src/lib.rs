@@ -21,11 +21,10 @@ mod network;
 mod rule;
 mod window;
 
-mod rules;
-
 mod decide;
 mod denial;
 mod permit;
+mod rules;
 
 mod credential;
 mod lease;

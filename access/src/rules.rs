@@ -145,29 +145,11 @@ fn add<N: Clone + Eq + Hash>(lists: &mut HashMap<N, Vec<usize>>, name: &N, posit
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::collections::BTreeMap;
-
-    use jiff::{SignedDuration, Timestamp};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Assurance, Cloud, GrantName, Pattern};
-
-    fn to() -> TargetName {
-        TargetName::new("receipts").unwrap()
-    }
-
-    fn target() -> Target {
-        Target {
-            name: to(),
-            cloud: Cloud::Aws,
-            role: "arn:aws:iam::123456789012:role/receipts".into(),
-            service: None,
-            resources: Vec::new(),
-            region: "us-east-1".into(),
-            session: SignedDuration::from_hours(1),
-        }
-    }
+    use crate::Pattern;
+    use crate::decide::tests::{checkout, grant, receipts};
 
     /// The definition, which looks at every grant.
     pub(crate) fn is_for(grant: &Grant, caller: &Caller) -> bool {
@@ -186,41 +168,32 @@ pub(crate) mod tests {
         })
     }
 
-    fn grant() -> impl Strategy<Value = Grant> {
-        (prop::collection::vec(who(), 0..4), any::<bool>()).prop_map(|(from, denies)| Grant {
-            name: GrantName::new("g").unwrap(),
-            from,
-            to: to(),
-            allow: Vec::new(),
-            deny: denies.then(|| Pattern::new("*").unwrap().into()).into_iter().collect(),
-            conditions: Vec::new(),
-            session: None,
-            policies: Vec::new(),
+    fn grants() -> impl Strategy<Value = Grant> {
+        (prop::collection::vec(who(), 0..4), any::<bool>(), who()).prop_map(|(from, denies, anyone)| {
+            let deny = denies.then(|| Pattern::new("*").unwrap().into()).into_iter().collect();
+            Grant { from, deny, ..grant(anyone, &[]) }
         })
     }
 
-    fn caller() -> impl Strategy<Value = Caller> {
+    fn callers() -> impl Strategy<Value = Caller> {
         let names = || prop::collection::btree_set("[abcd]", 0..4);
         (names(), names(), names()).prop_map(|(sources, groups, roles)| Caller {
-            subject: "system:serviceaccount:shop:checkout".into(),
-            issuer: "https://cluster".into(),
             sources: sources.iter().map(|name| SourceName::new(name).unwrap()).collect(),
             groups: groups.iter().map(|name| GroupName::new(name).unwrap()).collect(),
             roles: roles.iter().map(|name| RoleName::new(name).unwrap()).collect(),
-            attributes: BTreeMap::new(),
-            assurance: Assurance::default(),
-            until: Timestamp::MAX,
+            ..checkout()
         })
     }
 
     proptest! {
         #[test]
         fn grants_of_a_caller_are_those_that_are_for_it_in_their_order(
-            grants in prop::collection::vec(grant(), 0..12), caller in caller(),
+            grants in prop::collection::vec(grants(), 0..12), caller in callers(),
         ) {
-            let rules = Rules::new([target()], grants);
-            let all = rules.grants(&to()).iter().filter(|grant| is_for(grant, &caller));
-            let granted = rules.granted(&to()).unwrap();
+            let to = receipts().name;
+            let rules = Rules::new([receipts()], grants);
+            let all = rules.grants(&to).iter().filter(|grant| is_for(grant, &caller));
+            let granted = rules.granted(&to).unwrap();
             // Names and rules of many are alike: they are told apart by where they are.
             let places = |grant: &Arc<Grant>| Arc::as_ptr(grant);
             let denying = all.clone().filter(|grant| !grant.deny.is_empty()).map(places);
