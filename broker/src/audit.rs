@@ -10,19 +10,16 @@
 //! - It says nothing of events that were never written. Nothing is lent when its event cannot be.
 
 mod chain;
+mod change;
 mod event;
 mod pen;
 mod search;
 mod verify;
 
-use std::path::Path;
-
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
-use crate::store::{Store, StoreError};
+use crate::store::{Organisation, Row, Store, StoreError};
 
 pub use chain::{Hash, Head, InvalidHead};
+pub(crate) use change::Change;
 pub use event::{
     CallerSeen, ConfigChanged, Event, KeyActivated, KeyCreated, KeyRetired, LeaseIssued, LeaseRefused, NearMiss, What,
 };
@@ -50,6 +47,17 @@ pub enum AuditError {
     Unwritable(#[source] serde_json::Error),
 }
 
+/// A book cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its store cannot.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is not in there.
+    #[error("the store has no organisation yet")]
+    Organisation(#[from] sqlx::Error),
+}
+
 /// One event as it stands in the book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -63,44 +71,41 @@ pub struct Entry {
     pub body: String,
 }
 
-/// The book, to read.
+/// The book of an organisation, to read.
 #[derive(Debug, Clone)]
 pub struct Book {
-    store: Store,
+    organisation: Organisation,
 }
 
 impl Book {
-    /// Opens the book in a store, to read only; a running sidecar may go on writing.
-    pub async fn open(store: &Path) -> Result<Self, StoreError> {
-        Store::open_to_read(store).await.map(Self::of)
+    /// Opens the book of the first organisation in a store, to read only; a running sidecar may go on writing.
+    pub async fn open(store: &config::Store) -> Result<Self, OpenError> {
+        let store = Store::open_to_read(store).await?;
+        Ok(Self::of(store.first_to_read().await?))
     }
 
-    pub(crate) const fn of(store: Store) -> Self {
-        Self { store }
+    pub(crate) const fn of(organisation: Organisation) -> Self {
+        Self { organisation }
     }
 
     /// How far the book goes now. Keep it elsewhere, and [`Book::verify`] can show that nothing before it is missing.
     pub async fn head(&self) -> Result<Head, AuditError> {
-        let mut connection = self.store.read().acquire().await?;
-        pen::head(&mut connection).await
+        let head = self.organisation.sql("SELECT events, hash FROM heads WHERE organisation = $1");
+        let head = self.organisation.row(head).await?.ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Head { count: head.get("events")?, hash: head.get("hash")? })
+    }
+
+    /// What the first event of this book has for a predecessor: another in every organisation, so that an event which
+    /// was moved from one to another shows.
+    fn beginning(&self) -> Head {
+        let hash =
+            if self.organisation.is_first() { Hash::GENESIS } else { Hash::beginning_of(self.organisation.id()) };
+        Head { count: 0, hash }
     }
 }
 
-fn entry(row: &SqliteRow) -> Result<Entry, AuditError> {
-    let seq = number(row)?;
-    let body: String = row.try_get("body")?;
-    let hash = hash(row)?;
+fn entry(row: &Row) -> Result<Entry, AuditError> {
+    let (seq, body): (u64, String) = (row.get("seq")?, row.get("body")?);
     let event = serde_json::from_str(&body).map_err(|cause| AuditError::Unreadable { seq, cause })?;
-    Ok(Entry { seq, hash, event, body })
-}
-
-/// The number of a row. SQLite and PostgreSQL have no unsigned integers.
-fn number(row: &SqliteRow) -> Result<u64, sqlx::Error> {
-    let seq: i64 = row.try_get("seq")?;
-    u64::try_from(seq).map_err(|cause| sqlx::Error::Decode(Box::new(cause)))
-}
-
-fn hash(row: &SqliteRow) -> Result<Hash, sqlx::Error> {
-    let bytes: &[u8] = row.try_get("hash")?;
-    Hash::try_from(bytes).map_err(|cause| sqlx::Error::Decode(Box::new(cause)))
+    Ok(Entry { seq, hash: row.get("hash")?, event, body })
 }

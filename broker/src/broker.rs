@@ -15,12 +15,12 @@ use jiff::{SignedDuration, Timestamp};
 use lease::{Ask, Lessor, ReportError};
 use uuid::Uuid;
 
-use crate::audit::{AuditError, Book, CallerSeen, ConfigChanged, LeaseIssued, LeaseRefused, NearMiss, Pen, What};
+use crate::audit::{AuditError, Book, CallerSeen, Change, ConfigChanged, LeaseIssued, LeaseRefused, NearMiss, What};
 use crate::exchange::Exchange;
 use crate::issuer::Issuer;
 use crate::outbound::{OutboundError, Roots, in_words};
 use crate::sources::{Sources, SourcesError};
-use crate::store::{Store, StoreError, leases, new_id};
+use crate::store::{Organisation, Store, StoreError, leases, new_id};
 use crate::tokens::{KeysError, MintError, Tokens};
 
 /// When the signing keys could not be tended, it is tried again after this.
@@ -32,6 +32,9 @@ pub enum OpenError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The organisation that the config is for cannot be had.
+    #[error("the store does not tell its organisations")]
+    Organisation(#[source] sqlx::Error),
     /// The signing keys cannot be had.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -59,6 +62,7 @@ pub enum NotReady {
 pub struct Broker {
     clock: Clock,
     store: Store,
+    organisation: Organisation,
     tokens: Arc<Tokens>,
     intent: ArcSwap<Intent>,
 }
@@ -74,7 +78,7 @@ struct Intent {
 
 /// Settings that are ready to come into force, see [`Broker::prepare`].
 #[derive(Debug)]
-pub struct Change(Intent);
+pub struct Prepared(Intent);
 
 /// Nothing is lent, and what is known of it.
 struct Declined {
@@ -88,20 +92,25 @@ impl Broker {
     pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, OpenError> {
         let intent = Intent::of(settings, &clock, None)?;
         let store = Store::open(&settings.broker.store).await?;
-        let tokens = Tokens::open(store.clone(), (&settings.realm, &settings.broker), clock.clone()).await?;
-        Ok(Self { clock, store, tokens: Arc::new(tokens), intent: ArcSwap::from_pointee(intent) })
+        let organisation = store.first(&settings.realm, clock.now()).await.map_err(OpenError::Organisation)?;
+        let tokens = Tokens::open(organisation.clone(), (&settings.realm, &settings.broker), clock.clone()).await?;
+        Ok(Self { clock, store, organisation, tokens: Arc::new(tokens), intent: ArcSwap::from_pointee(intent) })
     }
 
     /// Gets other sources, targets, grants and endpoints ready. Nothing changes yet, and all that can fail has not.
-    pub fn prepare(&self, settings: &Settings) -> Result<Change, OpenError> {
-        Intent::of(settings, &self.clock, Some(&self.intent.load())).map(Change)
+    pub fn prepare(&self, settings: &Settings) -> Result<Prepared, OpenError> {
+        Intent::of(settings, &self.clock, Some(&self.intent.load())).map(Prepared)
     }
 
     /// Writes a change down and puts it into force; if it cannot be written, nothing changes. From now on nothing is lent
     /// by older rules, but what was lent is still held: [`lease::Leases::recall`] takes it back.
     ///
     /// `text`: the config as it was written. `waiting`: keys whose change waits for a restart.
-    pub async fn commit(&self, Change(intent): Change, (text, waiting): (&[u8], &[&str])) -> Result<(), AuditError> {
+    pub async fn commit(
+        &self,
+        Prepared(intent): Prepared,
+        (text, waiting): (&[u8], &[&str]),
+    ) -> Result<(), AuditError> {
         let changed = ConfigChanged {
             sha256: hex::encode(digest(&SHA256, text)),
             sources: intent.written.len(),
@@ -128,7 +137,7 @@ impl Broker {
 
     /// The audit book, to read.
     pub fn book(&self) -> Book {
-        Book::of(self.store.clone())
+        Book::of(self.organisation.clone())
     }
 
     /// Whether it could lend: the store answers, and a key signs. Clouds and sources are not asked; that would make this
@@ -230,11 +239,10 @@ impl Broker {
             token,
             until: lease.until(),
         };
-        let mut writing = self.store.write().await?;
-        let mut pen = Pen::take(&mut writing, self.clock.now()).await?;
-        let seq = pen.write(&mut writing, What::LeaseIssued(event.into())).await?;
-        leases::insert(&mut writing, lease, &credential.access_key_id, seq).await?;
-        writing.commit().await?;
+        let mut change = Change::begin(&self.organisation, self.clock.now()).await?;
+        let seq = change.tell(What::LeaseIssued(event.into()))?;
+        change.execute(leases::insert(&self.organisation, lease, (&credential.access_key_id, seq))).await?;
+        change.commit().await?;
         Ok(())
     }
 
@@ -253,20 +261,22 @@ impl Broker {
 
     /// Access records in one transaction, in this order.
     async fn write_calls(&self, records: &[Record]) -> Result<(), AuditError> {
-        let mut writing = self.store.write().await?;
-        let mut pen = Pen::take(&mut writing, self.clock.now()).await?;
-        pen.write_calls(&mut writing, records).await?;
-        writing.commit().await?;
+        let mut change = Change::begin(&self.organisation, self.clock.now()).await?;
+        for record in records {
+            change.tell_call(record)?;
+        }
+        change.commit().await?;
         Ok(())
     }
 
     /// Events in one transaction, in this order.
     async fn write(&self, events: impl IntoIterator<Item = What> + Send) -> Result<(), AuditError> {
         let events: Vec<_> = events.into_iter().collect();
-        let mut writing = self.store.write().await?;
-        let mut pen = Pen::take(&mut writing, self.clock.now()).await?;
-        pen.write_all(&mut writing, events).await?;
-        writing.commit().await?;
+        let mut change = Change::begin(&self.organisation, self.clock.now()).await?;
+        for event in events {
+            change.tell(event)?;
+        }
+        change.commit().await?;
         Ok(())
     }
 }

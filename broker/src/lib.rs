@@ -21,7 +21,7 @@ pub mod issuer;
 
 mod broker;
 
-pub use broker::{Broker, Change, NotReady, OpenError};
+pub use broker::{Broker, NotReady, OpenError, Prepared};
 pub use exchange::{Narrowed, narrowed};
 pub use outbound::OutboundError;
 pub use sources::{KeySetError, SourcesError};

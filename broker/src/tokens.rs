@@ -19,7 +19,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::audit::AuditError;
-use crate::store::{Store, new_id};
+use crate::store::{Organisation, new_id};
 
 use claims::Claims;
 use claims::TOKEN_LIFETIME;
@@ -82,7 +82,7 @@ pub(crate) struct Minted {
 /// The issuer of our tokens.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    store: Store,
+    organisation: Organisation,
     seal: Seal,
     plan: Plan,
     clock: Clock,
@@ -95,15 +95,15 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// Reads the keys, and makes the first at the first start: that one signs at once, for nobody has cached anything.
     pub(crate) async fn open(
-        store: Store,
+        organisation: Organisation,
         (realm, settings): (&str, &BrokerSettings),
         clock: Clock,
     ) -> Result<Self, KeysError> {
         let plan = Plan::new(settings.key_lifetime, settings.key_publish_ahead)?;
-        let has_keys = ring::count(&store).await? > 0;
+        let has_keys = ring::count(&organisation).await? > 0;
         let seal = Seal::open(settings, has_keys)?;
         let tokens = Self {
-            store,
+            organisation,
             seal,
             plan,
             clock,
@@ -121,7 +121,7 @@ impl Tokens {
     /// something to do again.
     pub(crate) async fn rotate(&self) -> Result<Timestamp, KeysError> {
         let now = self.clock.now();
-        let ring = ring::rotate(&self.store, (&self.seal, &self.plan), now).await?;
+        let ring = ring::rotate(&self.organisation, (&self.seal, &self.plan), now).await?;
         let next = self.plan.next(&ring.times(), now);
         self.ring.store(ring.into());
         Ok(next)

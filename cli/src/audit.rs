@@ -2,7 +2,7 @@
 
 use access::{Call, Outcome, Record};
 use broker::audit::{AuditError, Book, CallerSeen, Entry, Filter, Head, Verdict, What};
-use config::Settings;
+use config::{Settings, Store};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -13,8 +13,10 @@ use crate::output::Printer;
 /// Runs one of the subcommands on the book of the config's broker; a running sidecar goes on writing meanwhile.
 pub(crate) async fn run(command: Audit, settings: &Settings, printer: &Printer) -> Result<(), Failure> {
     let store = &settings.broker.store;
-    if !store.exists() {
-        let message = format!("there is no audit book yet: {} does not exist", store.display());
+    if let Store::File(path) = store
+        && !path.exists()
+    {
+        let message = format!("there is no audit book yet: {} does not exist", path.display());
         return Err(
             Failure::new(Exit::NotFound, message).help("the first `countersign proxy` or `countersign run` makes it")
         );

@@ -33,6 +33,8 @@ pub(crate) const GRACE: &str = "30s";
 pub(crate) const EGRESS: &str = "tunnel";
 
 pub(crate) const STORE: &str = "/var/lib/countersign/broker.db";
+/// A server takes a hundred as it comes, and brokers come by twos and threes.
+pub(crate) const POSTGRES_CONNECTIONS: u64 = 10;
 pub(crate) const BROKER_LISTEN: &str = "127.0.0.1:8182";
 pub(crate) const KEY_LIFETIME: &str = "30d";
 /// Clouds cache our JWKS; none was seen to keep it longer than a day.

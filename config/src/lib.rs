@@ -39,6 +39,7 @@ pub use report::Report;
 pub use schema::{reference, schema};
 pub use settings::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Rates, Settings, Source};
 pub use settings::{LogLevel, OtlpSettings, RecordFile, RecordsTo, TelemetrySettings, TlsFiles};
+pub use settings::{Postgres, PostgresAt, Store};
 pub use ways::{Egress, Otherwise, Places, Shared, SharedApp, Via, Ways};
 
 use document::{Document, MAX_BYTES, Malformed};

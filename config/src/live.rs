@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use access::Secret;
 
-use crate::settings::{BrokerSettings, OtlpSettings, ProxySettings, Settings};
+use crate::settings::{BrokerSettings, OtlpSettings, Postgres, ProxySettings, Settings, Store};
 
 impl Settings {
     /// These settings as a process can take them over that runs on `running`: what it opened once stays as it is, and the
@@ -28,7 +28,7 @@ impl Settings {
         let (next, now) = (&self.broker, &running.broker);
         stays("broker.issuer", next.issuer != now.issuer);
         stays("broker.listen", next.listen != now.listen);
-        stays("broker.store", next.store != now.store);
+        stays("broker.store", !is_same_store(&next.store, &now.store));
         stays("broker.tls", next.tls != now.tls);
         stays("broker.encryption_key", exposed(next) != exposed(now));
         stays("broker.keys.lifetime", next.key_lifetime != now.key_lifetime);
@@ -65,6 +65,19 @@ fn listen(proxy: &ProxySettings) -> Option<SocketAddr> {
 
 fn exposed(broker: &BrokerSettings) -> Option<&String> {
     broker.encryption_key.as_ref().map(Secret::expose)
+}
+
+fn is_same_store(one: &Store, other: &Store) -> bool {
+    match (one, other) {
+        (Store::File(one), Store::File(other)) => one == other,
+        (Store::Server(one), Store::Server(other)) => {
+            let password = |of: &Postgres| of.password.as_ref().map(Secret::expose).cloned();
+            one.place() == other.place()
+                && (&one.at, &one.ca, one.connections) == (&other.at, &other.ca, other.connections)
+                && password(one) == password(other)
+        }
+        (Store::File(_), Store::Server(_)) | (Store::Server(_), Store::File(_)) => false,
+    }
 }
 
 fn is_same(one: Option<&OtlpSettings>, other: Option<&OtlpSettings>) -> bool {

@@ -194,8 +194,8 @@ pub struct Rates {
 /// The embedded broker's settings.
 #[derive(Debug, Clone)]
 pub struct BrokerSettings {
-    /// The SQLite file.
-    pub store: PathBuf,
+    /// Where directory, keys and audit are kept.
+    pub store: Store,
     /// The `iss` of our tokens: the URL under which clouds find discovery and JWKS.
     pub issuer: Url,
     /// Where discovery and JWKS are served; clouds must reach it under `issuer`.
@@ -210,6 +210,68 @@ pub struct BrokerSettings {
     pub key_publish_ahead: SignedDuration,
     /// The `aud` of tokens for AWS.
     pub aws_audience: String,
+}
+
+/// Where a broker keeps what it knows.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// An SQLite file.
+    File(PathBuf),
+    /// A PostgreSQL database.
+    Server(Postgres),
+}
+
+/// A PostgreSQL database.
+#[derive(Debug, Clone)]
+pub struct Postgres {
+    /// The server.
+    pub at: PostgresAt,
+    /// Its port.
+    pub port: u16,
+    /// As whom.
+    pub user: String,
+    /// What proves it, if the server asks.
+    pub password: Option<Secret<String>>,
+    /// The database's name.
+    pub database: String,
+    /// PEM file with roots to trust besides those that browsers trust.
+    pub ca: Option<PathBuf>,
+    /// Connections at once.
+    pub connections: u32,
+}
+
+/// Which way a PostgreSQL server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostgresAt {
+    /// Through a socket in this directory.
+    Socket(PathBuf),
+    /// On this machine.
+    Loopback(String),
+    /// On another machine, over TLS; its certificate must be for this name.
+    Remote(String),
+}
+
+impl Postgres {
+    /// Which one it is, for people: no secret stands in it.
+    pub fn place(&self) -> String {
+        let Self { at, port, user, database, .. } = self;
+        match at {
+            PostgresAt::Socket(directory) => format!("postgres:///{database}?host={}&user={user}", directory.display()),
+            PostgresAt::Loopback(host) | PostgresAt::Remote(host) => {
+                format!("postgres://{user}@{host}:{port}/{database}")
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Which one it is, for people: no secret stands in it.
+    pub fn place(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Server(server) => server.place(),
+        }
+    }
 }
 
 /// A certificate chain and its key, PEM.

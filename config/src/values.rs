@@ -5,6 +5,7 @@ pub(crate) mod address;
 pub(crate) mod arn;
 pub(crate) mod duration;
 pub(crate) mod place;
+pub(crate) mod postgres;
 pub(crate) mod service;
 pub(crate) mod size;
 pub(crate) mod week;

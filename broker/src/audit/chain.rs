@@ -4,17 +4,29 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use uuid::Uuid;
+
+use crate::store::{Column, Row, Value};
 
 /// Keeps these hashes apart from any other use of SHA-256 on the same bytes.
 const DOMAIN: &[u8] = b"countersign audit event v1\0";
+const ORGANISATION: &[u8] = b"countersign organisation v1\0";
 
 /// A SHA-256 hash in the chain.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// What the first event has for a predecessor.
+    /// What the first event of the first organisation has for a predecessor: books began so before there were several.
     pub(crate) const GENESIS: Self = Self([0; 32]);
+
+    /// What the first event of any other organisation has for a predecessor: `SHA-256(domain ‖ id)`.
+    pub(crate) fn beginning_of(organisation: Uuid) -> Self {
+        let mut context = Context::new(&SHA256);
+        context.update(ORGANISATION);
+        context.update(organisation.as_bytes());
+        Self::from(context)
+    }
 
     /// `SHA-256(domain ‖ self ‖ seq ‖ body)`. All but the last have a fixed length, so no two events share an input.
     pub(crate) fn then(self, seq: u64, body: &str) -> Self {
@@ -23,13 +35,27 @@ impl Hash {
         context.update(&self.0);
         context.update(&seq.to_be_bytes());
         context.update(body.as_bytes());
-        let digest = context.finish();
-        Self(digest.as_ref().try_into().expect("SHA-256 gives 32 bytes"))
+        Self::from(context)
     }
+}
 
-    /// As it stands in the store.
-    pub(super) fn to_vec(self) -> Vec<u8> {
-        self.0.to_vec()
+impl From<Hash> for Value {
+    fn from(hash: Hash) -> Self {
+        hash.0.into()
+    }
+}
+
+impl Column for Hash {
+    fn of(row: &Row, name: &str) -> Result<Self, sqlx::Error> {
+        let bytes: Vec<u8> = row.get(name)?;
+        let hash = Self::try_from(&bytes[..]);
+        hash.map_err(|cause| sqlx::Error::ColumnDecode { index: name.to_owned(), source: Box::new(cause) })
+    }
+}
+
+impl From<Context> for Hash {
+    fn from(context: Context) -> Self {
+        Self(context.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes"))
     }
 }
 
@@ -48,11 +74,6 @@ pub struct Head {
     pub count: u64,
     /// The hash of the last, or all zeros.
     pub hash: Hash,
-}
-
-impl Head {
-    /// The head of an empty book.
-    pub(crate) const EMPTY: Self = Self { count: 0, hash: Hash::GENESIS };
 }
 
 /// Not a hash, or not a head.

@@ -1,74 +1,81 @@
-//! What writes the book: one pen per transaction.
+//! What writes the book: one pen per organisation and transaction.
 
 use access::Record;
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::chain::{Hash, Head};
 use super::event::{Columns, kind_of};
-use super::{AuditError, Event, What, hash, number};
-use crate::store::{Writing, new_id};
+use super::{AuditError, Event, What};
+use crate::store::{Organisation, Reads, Sql, Writing, new_id};
 
-/// Rows in one statement: 11 values each, well below what SQLite (32,766) and PostgreSQL (65,535) take.
+/// Rows in one statement: 12 values each, well below what SQLite (32,766) and PostgreSQL (65,535) take.
 const ROWS: usize = 128;
 
 /// Room for an event: a call has some 800 bytes.
 const USUAL_BODY: usize = 1024;
 
-/// Writes events within a transaction that holds the write lock, so that no other pen writes between them.
+/// Writes events of one organisation. Whoever has the pen has the organisation's head, so that no other writes meanwhile.
 #[derive(Debug)]
 pub(crate) struct Pen {
+    organisation: i64,
     at: Timestamp,
     head: Head,
+    lines: Vec<Line>,
 }
 
 impl Pen {
-    /// Takes the pen where the book ends. `at` becomes the time of what is written.
-    pub(crate) async fn take(writing: &mut Writing, at: Timestamp) -> Result<Self, AuditError> {
-        Ok(Self { at, head: head(writing).await? })
+    /// Takes the pen where the book ends, and waits for it if another transaction has it. `at` becomes the time of what is
+    /// written.
+    pub(crate) async fn take(writing: &mut Writing, of: &Organisation, at: Timestamp) -> Result<Self, sqlx::Error> {
+        // Writing the row as it is locks it in PostgreSQL until the transaction ends; SQLite has one writer anyway.
+        let head = of.sql("UPDATE heads SET events = events WHERE organisation = $1 RETURNING events, hash");
+        let head = writing.row(head).await?.ok_or(sqlx::Error::RowNotFound)?;
+        let head = Head { count: head.get("events")?, hash: head.get("hash")? };
+        Ok(Self { organisation: of.number(), at, head, lines: Vec::new() })
     }
 
-    /// Writes one event, and returns its number.
-    pub(crate) async fn write(&mut self, writing: &mut Writing, what: What) -> Result<u64, AuditError> {
-        self.write_all(writing, [what]).await?;
-        Ok(self.head.count)
+    /// When it writes.
+    pub(crate) const fn at(&self) -> Timestamp {
+        self.at
     }
 
-    /// Writes events in this order, many in one statement: each statement is a hop to SQLite's thread and back, which
-    /// costs more than the rows do.
-    pub(crate) async fn write_all(
-        &mut self,
-        writing: &mut Writing,
-        events: impl IntoIterator<Item = What>,
-    ) -> Result<(), AuditError> {
-        let lines = events.into_iter().map(|what| {
-            let (kind, columns) = (what.kind(), what.columns());
-            self.line(kind, columns, &Event { id: new_id(self.at), at: self.at, what })
-        });
-        let lines = lines.collect::<Result<Vec<_>, _>>()?;
-        insert_all(writing, lines).await
+    /// Takes an event down, and returns its number.
+    pub(crate) fn tell(&mut self, what: What) -> Result<u64, AuditError> {
+        let (kind, columns) = (what.kind(), what.columns());
+        self.line(kind, columns, &Event { id: new_id(self.at), at: self.at, what })
     }
 
-    /// Writes what access records tell, as [`What::call`] has it; they stay whose they are, for they are many.
-    pub(crate) async fn write_calls(&mut self, writing: &mut Writing, records: &[Record]) -> Result<(), AuditError> {
-        let lines = records.iter().map(|record| {
-            let kind = kind_of(record);
-            self.line(kind, Columns::of(record), &Called { id: new_id(self.at), at: self.at, kind, detail: record })
-        });
-        let lines = lines.collect::<Result<Vec<_>, _>>()?;
-        insert_all(writing, lines).await
+    /// Takes down what an access record tells, as [`What::call`] has it; the record stays whose it is, for they are many.
+    pub(crate) fn tell_call(&mut self, record: &Record) -> Result<u64, AuditError> {
+        let kind = kind_of(record);
+        self.line(kind, Columns::of(record), &Called { id: new_id(self.at), at: self.at, kind, detail: record })
     }
 
-    fn line(&mut self, kind: &'static str, columns: Columns, event: &impl Serialize) -> Result<Line, AuditError> {
+    /// Writes everything that was told, many events in one statement: each statement is a hop to SQLite's thread or to
+    /// the server and back, which costs more than the rows do.
+    pub(crate) async fn put(self, writing: &mut Writing) -> Result<(), sqlx::Error> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let mut lines = self.lines.into_iter();
+        while lines.len() > 0 {
+            writing.execute(insert(self.organisation, lines.by_ref().take(ROWS))).await?;
+        }
+        let head = Sql::new("UPDATE heads SET events = $2, hash = $3 WHERE organisation = $1");
+        writing.execute(head.bind(self.organisation).bind(self.head.count).bind(self.head.hash)).await.map(drop)
+    }
+
+    fn line(&mut self, kind: &'static str, columns: Columns, event: &impl Serialize) -> Result<u64, AuditError> {
         let mut body = Vec::with_capacity(USUAL_BODY);
         serde_json::to_writer(&mut body, event).map_err(AuditError::Unwritable)?;
         let body = String::from_utf8(body).expect("JSON is text");
         let seq = self.head.count + 1;
         let (previous, hash) = (self.head.hash, self.head.hash.then(seq, &body));
         self.head = Head { count: seq, hash };
-        Ok(Line { seq, at: self.at, kind, columns, body, previous, hash })
+        self.lines.push(Line { seq, at: self.at, kind, columns, body, previous, hash });
+        Ok(seq)
     }
 }
 
@@ -82,6 +89,7 @@ struct Called<'a> {
 }
 
 /// An event as a row.
+#[derive(Debug)]
 struct Line {
     seq: u64,
     at: Timestamp,
@@ -92,39 +100,22 @@ struct Line {
     hash: Hash,
 }
 
-async fn insert_all(writing: &mut Writing, lines: Vec<Line>) -> Result<(), AuditError> {
-    let mut lines = lines.into_iter();
-    while lines.len() > 0 {
-        insert(writing, lines.by_ref().take(ROWS)).await?;
-    }
-    Ok(())
-}
-
-async fn insert(
-    connection: &mut SqliteConnection,
-    lines: impl ExactSizeIterator<Item = Line>,
-) -> Result<(), AuditError> {
+fn insert(organisation: i64, lines: impl ExactSizeIterator<Item = Line>) -> Sql {
     // Only full statements and single rows come again and again; the others need not push them out of the cache.
-    let common = lines.len() == ROWS || lines.len() == 1;
-    let mut statement = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO events (seq, at, kind, caller, target, action, lease, request, body, previous, hash) ",
+    let is_common = lines.len() == ROWS || lines.len() == 1;
+    let mut insert = Sql::new(
+        "INSERT INTO events \
+         (organisation, seq, at, kind, caller, target, action, lease, request, body, previous, hash) VALUES ",
     );
-    statement.push_values(lines, |mut row, line| {
+    insert.push_rows(lines.map(|line| {
         let Columns { caller, target, action, lease, request } = line.columns;
-        let [lease, request] = [lease, request].map(|id| id.map(|id| id.into_bytes().to_vec()));
-        row.push_bind(line.seq.cast_signed()).push_bind(line.at.as_microsecond()).push_bind(line.kind);
-        row.push_bind(caller).push_bind(target).push_bind(action).push_bind(lease).push_bind(request);
-        row.push_bind(line.body).push_bind(line.previous.to_vec()).push_bind(line.hash.to_vec());
-    });
-    statement.build().persistent(common).execute(connection).await?;
-    Ok(())
-}
-
-/// How far the book goes.
-pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Head, AuditError> {
-    let last = sqlx::query("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetch_optional(connection).await?;
-    let Some(row) = last else { return Ok(Head::EMPTY) };
-    Ok(Head { count: number(&row)?, hash: hash(&row)? })
+        let (number, seq, at, kind) = (organisation.into(), line.seq.into(), line.at.into(), line.kind.into());
+        let columns = [caller.into(), target.into(), action.into(), lease.into(), request.into()];
+        let [caller, target, action, lease, request] = columns;
+        let (body, previous, hash) = (line.body.into(), line.previous.into(), line.hash.into());
+        [number, seq, at, kind, caller, target, action, lease, request, body, previous, hash]
+    }));
+    if is_common { insert } else { insert.rare() }
 }
 
 #[cfg(test)]

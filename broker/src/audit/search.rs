@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use access::Pattern;
 use jiff::Timestamp;
-use sqlx::{QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use super::{AuditError, Book, Entry, entry};
+use crate::store::Sql;
 
 /// Most events in one page: an event has a few kilobytes, so a page stays below some megabytes.
 const MAX_PAGE: u32 = 1_000;
@@ -62,10 +62,10 @@ impl Book {
     /// Events that fit, newest first, a page at a time.
     pub async fn search(&self, filter: &Filter) -> Result<Page, AuditError> {
         let limit = filter.limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
-        let mut query = conditions(filter);
+        let mut query = self.conditions(filter);
         // One more than wanted tells whether there is a next page.
         query.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(limit) + 1);
-        let rows = query.build().fetch_all(self.store.read()).await?;
+        let rows = self.organisation.rows(query.rare()).await?;
         let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         let more = entries.len() > limit as usize;
         entries.truncate(limit as usize);
@@ -79,12 +79,10 @@ impl Book {
     }
 
     async fn after(&self, seq: u64) -> Result<Vec<Entry>, AuditError> {
-        let rows = sqlx::query("SELECT seq, body, hash FROM events WHERE seq > $1 ORDER BY seq LIMIT $2")
-            .bind(seq.cast_signed())
-            .bind(i64::from(MAX_PAGE))
-            .fetch_all(self.store.read())
-            .await?;
-        rows.iter().map(entry).collect()
+        const NEXT: &str =
+            "SELECT seq, body, hash FROM events WHERE organisation = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+        let next = self.organisation.sql(NEXT).bind(seq).bind(MAX_PAGE);
+        self.organisation.rows(next).await?.iter().map(entry).collect()
     }
 }
 
@@ -112,45 +110,50 @@ impl Follow<'_> {
     }
 }
 
-fn conditions(filter: &Filter) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT seq, body, hash FROM events WHERE 1 = 1");
-    if let Some(since) = filter.since {
-        query.push(" AND at >= ").push_bind(since.as_microsecond());
-    }
-    if let Some(until) = filter.until {
-        query.push(" AND at < ").push_bind(until.as_microsecond());
-    }
-    if let Some(before) = filter.before {
-        query.push(" AND seq < ").push_bind(i64::try_from(before).unwrap_or(i64::MAX));
-    }
-    if let Some(kind) = &filter.kind {
-        query.push(" AND (kind = ").push_bind(kind.clone());
-        query.push(" OR kind LIKE ").push_bind(format!("{}.%", literal(kind))).push(r" ESCAPE '\')");
-    }
-    if let Some(target) = &filter.target {
-        query.push(" AND target = ").push_bind(target.clone());
-    }
-    for (column, id) in [("lease", &filter.lease), ("request", &filter.request)] {
-        if let Some(id) = id {
-            // What is no id is no event's.
-            let id = id.parse::<Uuid>().map(|id| id.into_bytes().to_vec()).ok();
-            query.push(format_args!(" AND {column} = ")).push_bind(id);
+impl Book {
+    fn conditions(&self, filter: &Filter) -> Sql {
+        let mut query = self.organisation.sql("SELECT seq, body, hash FROM events WHERE organisation = $1");
+        if let Some(since) = filter.since {
+            query.push(" AND at >= ").push_bind(since);
         }
-    }
-    for (column, pattern) in [("caller", &filter.caller), ("action", &filter.action)] {
-        if let Some(pattern) = pattern {
-            query.push(format_args!(" AND {column} LIKE ")).push_bind(like(pattern)).push(r" ESCAPE '\'");
+        if let Some(until) = filter.until {
+            query.push(" AND at < ").push_bind(until);
         }
+        if let Some(before) = filter.before {
+            query.push(" AND seq < ").push_bind(i64::try_from(before).unwrap_or(i64::MAX));
+        }
+        if let Some(kind) = &filter.kind {
+            query.push(" AND (kind = ").push_bind(kind);
+            query.push(" OR kind LIKE ").push_bind(format!("{}.%", literal(kind))).push(r" ESCAPE '\')");
+        }
+        if let Some(target) = &filter.target {
+            query.push(" AND target = ").push_bind(target);
+        }
+        for (column, id) in [(" AND lease = ", &filter.lease), (" AND request = ", &filter.request)] {
+            if let Some(id) = id {
+                // What is no id is no event's.
+                query.push(column).push_bind(id.parse::<Uuid>().ok());
+            }
+        }
+        // `LIKE` looks at letter case in PostgreSQL and not in SQLite: so both are asked in lower case.
+        for (column, pattern) in
+            [(" AND lower(caller) LIKE ", &filter.caller), (" AND lower(action) LIKE ", &filter.action)]
+        {
+            if let Some(pattern) = pattern {
+                query.push(column).push_bind(like(pattern)).push(r" ESCAPE '\'");
+            }
+        }
+        if let Some(text) = &filter.text {
+            let within = format!("%{}%", literal(&text.to_ascii_lowercase()));
+            query.push(" AND lower(body) LIKE ").push_bind(within).push(r" ESCAPE '\'");
+        }
+        query
     }
-    if let Some(text) = &filter.text {
-        query.push(" AND body LIKE ").push_bind(format!("%{}%", literal(text))).push(r" ESCAPE '\'");
-    }
-    query
 }
 
 /// A pattern in the language of `LIKE`.
 fn like(pattern: &Pattern) -> String {
-    literal(pattern.as_str()).replace('*', "%").replace('?', "_")
+    literal(&pattern.as_str().to_ascii_lowercase()).replace('*', "%").replace('?', "_")
 }
 
 /// A text that stands for itself in the language of `LIKE`.

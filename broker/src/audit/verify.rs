@@ -1,11 +1,11 @@
 //! Whether the book is as it was written.
 
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Decode, Row, Type};
+use uuid::Uuid;
 
 use super::chain::{Hash, Head};
 use super::event::Columns;
 use super::{AuditError, Book, Event};
+use crate::store::{Column, Row};
 
 /// Events held at once: memory stays the same however long the book is.
 const PAGE: i64 = 500;
@@ -51,6 +51,9 @@ pub enum Break {
         /// How many there were.
         expected: u64,
     },
+    /// There are more events than the store's own head knows of.
+    #[error("nobody who keeps the book wrote it: the book's head does not reach it")]
+    Added,
     /// The expected head is not in the book.
     #[error("its hash is not the expected one: the book was rewritten, or is another one")]
     Rewritten,
@@ -59,17 +62,16 @@ pub enum Break {
 impl Book {
     /// Reads the whole book, oldest first. With `expect`, a head that was kept elsewhere, it must contain that too.
     pub async fn verify(&self, expect: Option<Head>) -> Result<Verdict, AuditError> {
-        let mut head = Head::EMPTY;
+        const PAGES: &str = "SELECT * FROM events WHERE organisation = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+        // Before the events are read: whoever writes meanwhile goes further than this.
+        let told = self.head().await?;
+        let mut head = self.beginning();
         // Below the first number too: an event smuggled in as number 0 or -1 is found as well.
         let mut read_to = i64::MIN;
         loop {
-            let rows = sqlx::query("SELECT * FROM events WHERE seq > $1 ORDER BY seq LIMIT $2")
-                .bind(read_to)
-                .bind(PAGE)
-                .fetch_all(self.store.read())
-                .await?;
+            let rows = self.organisation.rows(self.organisation.sql(PAGES).bind(read_to).bind(PAGE)).await?;
             if rows.is_empty() {
-                return Ok(ends(head, expect));
+                return self.ends(head, [expect, Some(told)]).await;
             }
             for row in &rows {
                 let seq = head.count + 1;
@@ -77,36 +79,42 @@ impl Book {
                     Ok(hash) => Head { count: seq, hash },
                     Err(why) => return Ok(Verdict::Broken { seq, why }),
                 };
-                if expect.is_some_and(|expect| expect.count == seq && expect.hash != head.hash) {
+                let differs = |expect: Head| expect.count == seq && expect.hash != head.hash;
+                if expect.is_some_and(differs) || differs(told) {
                     return Ok(Verdict::Broken { seq, why: Break::Rewritten });
                 }
             }
             read_to = head.count.cast_signed();
         }
     }
-}
 
-fn ends(head: Head, expect: Option<Head>) -> Verdict {
-    match expect {
-        Some(expect) if expect.count > head.count => {
-            Verdict::Broken { seq: head.count, why: Break::Truncated { expected: expect.count } }
+    /// What is to be said of a book that goes as far as `head`.
+    async fn ends(&self, head: Head, expected: [Option<Head>; 2]) -> Result<Verdict, AuditError> {
+        let further = expected.into_iter().flatten().find(|expect| expect.count > head.count);
+        if let Some(expect) = further {
+            let why = Break::Truncated { expected: expect.count };
+            return Ok(Verdict::Broken { seq: head.count, why });
         }
-        Some(_) | None => Verdict::Verified(head),
+        let told = self.head().await?.count;
+        if told < head.count {
+            return Ok(Verdict::Broken { seq: told + 1, why: Break::Added });
+        }
+        Ok(Verdict::Verified(head))
     }
 }
 
 /// Whether a row is what comes after `head`; its hash if so.
-fn follows(row: &SqliteRow, head: Head) -> Result<Hash, Break> {
+fn follows(row: &Row, head: Head) -> Result<Hash, Break> {
     let (found, expected) = (column::<i64>(row, "seq")?, head.count + 1);
     if found != expected.cast_signed() {
         return Err(Break::Missing { found });
     }
-    if column::<&[u8]>(row, "previous")? != head.hash.to_vec() {
+    if column::<Hash>(row, "previous")? != head.hash {
         return Err(Break::Unlinked);
     }
     let body: String = column(row, "body")?;
     let hash = head.hash.then(expected, &body);
-    if column::<&[u8]>(row, "hash")? != hash.to_vec() {
+    if column::<Hash>(row, "hash")? != hash {
         return Err(Break::Edited);
     }
     let event = serde_json::from_str(&body).map_err(|_| Break::Unreadable)?;
@@ -115,10 +123,10 @@ fn follows(row: &SqliteRow, head: Head) -> Result<Hash, Break> {
 }
 
 /// The columns are not hashed; they must say what the hashed event says, or a search could be made to miss it.
-fn columns_agree(row: &SqliteRow, event: &Event) -> Result<(), Break> {
+fn columns_agree(row: &Row, event: &Event) -> Result<(), Break> {
     let Columns { caller, target, action, lease, request } = event.what.columns();
     for (name, said) in [("lease", lease), ("request", request)] {
-        if column::<Option<&[u8]>>(row, name)? != said.as_ref().map(|id| &id.as_bytes()[..]) {
+        if column::<Option<Uuid>>(row, name)? != said {
             return Err(Break::Column(name));
         }
     }
@@ -133,6 +141,6 @@ fn columns_agree(row: &SqliteRow, event: &Event) -> Result<(), Break> {
 }
 
 /// A value of a type that it must have; SQLite would store any other if somebody wrote it.
-fn column<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, name: &'static str) -> Result<T, Break> {
-    row.try_get(name).map_err(|_| Break::Unreadable)
+fn column<T: Column>(row: &Row, name: &'static str) -> Result<T, Break> {
+    row.get(name).map_err(|_| Break::Unreadable)
 }

@@ -1,30 +1,18 @@
 //! The table of what is lent.
 
 use access::Lease;
-use sqlx::SqliteConnection;
+
+use super::{Organisation, Sql};
 
 /// Writes a lease down, beside the event that tells of it.
-pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
-    lease: &Lease,
-    credential_id: &str,
-    event: u64,
-) -> Result<(), sqlx::Error> {
+pub(crate) fn insert(of: &Organisation, lease: &Lease, (credential_id, event): (&str, u64)) -> Sql {
     let permit = lease.permit();
-    sqlx::query(
-        "INSERT INTO leases (id, event, caller, issuer, target, grant_name, credential_id, issued, until) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    )
-    .bind(lease.id().to_string())
-    .bind(event.cast_signed())
-    .bind(&permit.caller().subject)
-    .bind(&permit.caller().issuer)
-    .bind(permit.target().name.as_str())
-    .bind(permit.grant().name.as_str())
-    .bind(credential_id)
-    .bind(lease.issued().as_microsecond())
-    .bind(lease.until().as_microsecond())
-    .execute(connection)
-    .await?;
-    Ok(())
+    let insert = of.sql(
+        "INSERT INTO leases (organisation, id, event, caller, issuer, target, grant_name, credential_id, issued, until) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    );
+    let insert = insert.bind(lease.id().uuid()).bind(event);
+    let insert = insert.bind(&permit.caller().subject).bind(&permit.caller().issuer);
+    let insert = insert.bind(permit.target().name.as_str()).bind(permit.grant().name.as_str()).bind(credential_id);
+    insert.bind(lease.issued()).bind(lease.until())
 }

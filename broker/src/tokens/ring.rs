@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
-
 use super::KeysError;
 use super::key::{PublicKey, SigningKey};
 use super::rotation::{MAX_PUBLISHED, Plan, Times};
 use super::seal::Seal;
-use crate::audit::{KeyActivated, KeyCreated, KeyRetired, Pen, What};
-use crate::store::{Store, Writing, time};
+use crate::audit::{Change, KeyActivated, KeyCreated, KeyRetired, What};
+use crate::store::{Organisation, Reads, Row, Sql};
+use jiff::Timestamp;
+
+/// What a key is for, as the store has it: tokens that clouds take.
+const CLOUD: &str = "cloud";
 
 /// Keys in the order of their activation.
 #[derive(Debug, Default)]
@@ -36,28 +36,25 @@ impl Ring {
 }
 
 /// How many keys there are.
-pub(super) async fn count(store: &Store) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("SELECT COUNT(*) FROM signing_keys").fetch_one(store.read()).await
+pub(super) async fn count(of: &Organisation) -> Result<i64, sqlx::Error> {
+    let count = of.sql("SELECT COUNT(*) AS keys FROM signing_keys WHERE organisation = $1");
+    of.row(count).await?.map_or(Ok(0), |row| row.get("keys"))
 }
 
 /// Does what is due at `now`, and returns the keys that are there then.
-pub(super) async fn rotate(store: &Store, (seal, plan): (&Seal, &Plan), now: Timestamp) -> Result<Ring, KeysError> {
-    let mut connection = store.read().acquire().await?;
-    let before = stored(&mut connection).await?;
-    drop(connection);
+pub(super) async fn rotate(of: &Organisation, (seal, plan): (&Seal, &Plan), now: Timestamp) -> Result<Ring, KeysError> {
+    let before = read(&of.rows(stored(of)).await?)?;
     // Making a key takes long; nobody waits for the write lock meanwhile.
     let fresh = if plan.due(&times(&before), now).is_some() { Some(generate(seal).await?) } else { None };
 
-    let mut writing = store.write().await?;
-    let pen = Pen::take(&mut writing, now).await?;
-    let mut change = Change { writing, pen, plan, now };
+    let mut rotation = Rotation { change: Change::begin(of, now).await?, of, plan };
     if let Some(fresh) = fresh {
-        change.create(&fresh).await?;
+        rotation.create(&fresh).await?;
     }
-    change.announce().await?;
-    change.retire().await?;
-    let keys = stored(&mut change.writing).await?;
-    change.writing.commit().await?;
+    rotation.announce().await?;
+    rotation.retire().await?;
+    let keys = rotation.keys().await?;
+    rotation.change.commit().await?;
     keys.iter().map(|key| key.open(seal)).collect::<Result<_, _>>().map(Ring)
 }
 
@@ -70,10 +67,10 @@ struct Stored {
 }
 
 impl Stored {
-    fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let announced: Option<i64> = row.try_get("announced")?;
-        let times = Times { created: time(row.try_get("created")?)?, activates: time(row.try_get("activates")?)? };
-        Ok(Self { kid: row.try_get("kid")?, sealed: row.try_get("sealed")?, times, announced: announced.is_some() })
+    fn read(row: &Row) -> Result<Self, sqlx::Error> {
+        let announced: Option<Timestamp> = row.get("announced")?;
+        let times = Times { created: row.get("created")?, activates: row.get("activates")? };
+        Ok(Self { kid: row.get("kid")?, sealed: row.get("sealed")?, times, announced: announced.is_some() })
     }
 
     fn open(&self, seal: &Seal) -> Result<(Times, Arc<SigningKey>), KeysError> {
@@ -82,8 +79,11 @@ impl Stored {
     }
 }
 
-async fn stored(connection: &mut SqliteConnection) -> Result<Vec<Stored>, sqlx::Error> {
-    let rows = sqlx::query("SELECT * FROM signing_keys ORDER BY activates").fetch_all(connection).await?;
+fn stored(of: &Organisation) -> Sql {
+    of.sql("SELECT * FROM signing_keys WHERE organisation = $1 AND purpose = $2 ORDER BY activates").bind(CLOUD)
+}
+
+fn read(rows: &[Row]) -> Result<Vec<Stored>, sqlx::Error> {
     rows.iter().map(Stored::read).collect()
 }
 
@@ -103,63 +103,62 @@ async fn generate(seal: &Seal) -> Result<Fresh, KeysError> {
     Ok(Fresh { sealed: seal.close(key.kid(), &pem)?, kid: key.kid().to_owned() })
 }
 
-/// The transaction, with its pen: every change of a key stands beside its event.
-struct Change<'a> {
-    writing: Writing,
-    pen: Pen,
+/// The transaction: every change of a key stands beside its event.
+struct Rotation<'a> {
+    change: Change,
+    of: &'a Organisation,
     plan: &'a Plan,
-    now: Timestamp,
 }
 
-impl Change<'_> {
+impl Rotation<'_> {
+    async fn keys(&mut self) -> Result<Vec<Stored>, sqlx::Error> {
+        read(&self.change.rows(stored(self.of)).await?)
+    }
+
     /// Keeps a key, unless another process was quicker.
     async fn create(&mut self, fresh: &Fresh) -> Result<(), KeysError> {
-        let keys = stored(&mut self.writing).await?;
-        let Some(Times { created, activates }) = self.plan.due(&times(&keys), self.now) else { return Ok(()) };
-        sqlx::query("INSERT INTO signing_keys (kid, sealed, created, activates) VALUES ($1, $2, $3, $4)")
-            .bind(&fresh.kid)
-            .bind(&fresh.sealed)
-            .bind(created.as_microsecond())
-            .bind(activates.as_microsecond())
-            .execute(&mut *self.writing)
-            .await?;
-        self.tell(What::KeyCreated(KeyCreated { kid: fresh.kid.clone(), activates })).await
+        let keys = self.keys().await?;
+        let Some(Times { created, activates }) = self.plan.due(&times(&keys), self.change.at()) else { return Ok(()) };
+        let insert = self.change.sql(
+            "INSERT INTO signing_keys (organisation, purpose, kid, sealed, created, activates) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        );
+        let insert = insert.bind(CLOUD).bind(&fresh.kid).bind(&fresh.sealed).bind(created).bind(activates);
+        self.change.execute(insert).await?;
+        self.change.tell(What::KeyCreated(KeyCreated { kid: fresh.kid.clone(), activates }))?;
+        Ok(())
     }
 
     /// Tells the audit of every key that has started to sign.
     async fn announce(&mut self) -> Result<(), KeysError> {
-        let keys = stored(&mut self.writing).await?;
+        let (keys, now) = (self.keys().await?, self.change.at());
         for (index, key) in keys.iter().enumerate() {
-            if key.announced || key.times.activates > self.now {
+            if key.announced || key.times.activates > now {
                 continue;
             }
-            sqlx::query("UPDATE signing_keys SET announced = $1 WHERE kid = $2")
-                .bind(self.now.as_microsecond())
-                .bind(&key.kid)
-                .execute(&mut *self.writing)
-                .await?;
+            const ANNOUNCED: &str =
+                "UPDATE signing_keys SET announced = $4 WHERE organisation = $1 AND purpose = $2 AND kid = $3";
+            let announced = self.change.sql(ANNOUNCED).bind(CLOUD).bind(&key.kid).bind(now);
+            self.change.execute(announced).await?;
             let replaces = index.checked_sub(1).map(|before| keys[before].kid.clone());
-            self.tell(What::KeyActivated(KeyActivated { kid: key.kid.clone(), replaces })).await?;
+            self.change.tell(What::KeyActivated(KeyActivated { kid: key.kid.clone(), replaces }))?;
         }
         Ok(())
     }
 
     /// Deletes every key that nobody needs any more, private half and all.
     async fn retire(&mut self) -> Result<(), KeysError> {
-        let keys = stored(&mut self.writing).await?;
+        let (keys, now) = (self.keys().await?, self.change.at());
         let times = times(&keys);
         for (index, key) in keys.iter().enumerate() {
-            if self.plan.publishes(&times, index, self.now) {
+            if self.plan.publishes(&times, index, now) {
                 continue;
             }
-            sqlx::query("DELETE FROM signing_keys WHERE kid = $1").bind(&key.kid).execute(&mut *self.writing).await?;
-            self.tell(What::KeyRetired(KeyRetired { kid: key.kid.clone() })).await?;
+            const DELETE: &str = "DELETE FROM signing_keys WHERE organisation = $1 AND purpose = $2 AND kid = $3";
+            let delete = self.change.sql(DELETE).bind(CLOUD).bind(&key.kid);
+            self.change.execute(delete).await?;
+            self.change.tell(What::KeyRetired(KeyRetired { kid: key.kid.clone() }))?;
         }
-        Ok(())
-    }
-
-    async fn tell(&mut self, what: What) -> Result<(), KeysError> {
-        self.pen.write(&mut self.writing, what).await?;
         Ok(())
     }
 }

@@ -32,6 +32,9 @@ pub enum SealError {
     /// Everybody can read the key file.
     #[error("{0} can be read by others; run `chmod 600` on it")]
     Open(PathBuf),
+    /// Brokers that share a database share the key, which no machine of theirs can make for all.
+    #[error("a broker with a PostgreSQL store needs `encryption_key`")]
+    Needed,
     /// The key file is gone, and the store needs it.
     #[error(
         "{0} is missing, and the store holds keys that were encrypted with it; restore it, or set `encryption_key`"
@@ -75,7 +78,10 @@ impl Seal {
     pub(crate) fn open(settings: &BrokerSettings, has_keys: bool) -> Result<Self, SealError> {
         let key = match &settings.encryption_key {
             Some(key) => decode(key.expose()).ok_or(SealError::Malformed)?,
-            None => beside(&settings.store, has_keys)?,
+            None => match &settings.store {
+                config::Store::File(store) => beside(store, has_keys)?,
+                config::Store::Server(_) => return Err(SealError::Needed),
+            },
         };
         let key = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).expect("AES-256 takes any 32 bytes");
         Ok(Self(key))

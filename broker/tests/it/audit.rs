@@ -6,11 +6,10 @@ use broker::audit::{Book, Break, Filter, Head, Verdict};
 use jiff::SignedDuration;
 use lease::Lessor;
 use proptest::prelude::*;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use std::path::{Path, PathBuf};
+use rstest::rstest;
 use uuid::Uuid;
 
-use crate::stage::{Stage, ask, ask_at, call, lease, noon};
+use crate::stage::{On, Stage, ask, ask_at, call, lease, noon, run};
 
 /// What was done with one request.
 pub(crate) fn record(number: u128, action: &str) -> Record {
@@ -44,9 +43,10 @@ async fn book_of(stage: &Stage, actions: &[&str]) -> Broker {
     broker
 }
 
+#[rstest]
 #[tokio::test]
-async fn events_are_found_by_whatever_is_known_of_them() {
-    let stage = Stage::new().await;
+async fn events_are_found_by_whatever_is_known_of_them(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let lent = lease(&broker, ask(&stage.token())).await.unwrap();
     lease(&broker, ask_at(&stage.token(), "vault")).await.unwrap_err();
@@ -80,9 +80,10 @@ async fn events_are_found_by_whatever_is_known_of_them() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn pages_follow_each_other_without_gap_or_overlap() {
-    let stage = Stage::new().await;
+async fn pages_follow_each_other_without_gap_or_overlap(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = book_of(&stage, &["s3:GetObject"; 11]).await;
     let (mut filter, mut seen) = (Filter { limit: Some(4), ..Filter::default() }, Vec::new());
     loop {
@@ -100,11 +101,12 @@ async fn pages_follow_each_other_without_gap_or_overlap() {
     assert!(tail.is_sorted_by_key(|entry| entry.seq) && tail.len() == 3);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_follower_in_another_process_sees_what_is_written() {
-    let stage = Stage::new().await;
+async fn a_follower_in_another_process_sees_what_is_written(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = book_of(&stage, &["s3:GetObject"]).await;
-    let book = Book::open(&stage.store()).await.unwrap();
+    let book = Book::open(stage.store()).await.unwrap();
     let mut follow = book.follow(2);
     assert_eq!(follow.next().await.unwrap().seq, 3);
     let records = [record(1, "s3:PutObject")];
@@ -113,28 +115,19 @@ async fn a_follower_in_another_process_sees_what_is_written() {
     assert_eq!(next.unwrap().seq, 4);
 }
 
-async fn spoil(store: &Path, statements: &[&'static str]) {
-    let options = SqliteConnectOptions::new().filename(store).foreign_keys(false);
-    let database = SqlitePool::connect_with(options).await.unwrap();
-    for statement in statements {
-        sqlx::query(*statement).execute(&database).await.unwrap();
-    }
-    database.close().await;
-}
-
+#[rstest]
 #[tokio::test]
-async fn every_way_to_spoil_the_book_shows_and_where() {
-    let stage = Stage::new().await;
+async fn every_way_to_spoil_the_book_shows_and_where(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     drop(book_of(&stage, &["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"]).await);
-    let head = Book::open(&stage.store()).await.unwrap().head().await.unwrap();
-    let cases: [(&[&'static str], u64, Break); 13] = [
+    let head = Book::open(stage.store()).await.unwrap().head().await.unwrap();
+    let cases: [(&[&'static str], u64, Break); 14] = [
         (&["UPDATE events SET body = replace(body, 's3:PutObject', 's3:GetObject') WHERE seq = 4"], 4, Break::Edited),
         (&["UPDATE events SET hash = previous WHERE seq = 4"], 4, Break::Edited),
         (&["UPDATE events SET caller = 'somebody' WHERE seq = 4"], 4, Break::Column("caller")),
         (&["UPDATE events SET action = NULL WHERE seq = 4"], 4, Break::Column("action")),
         (&["UPDATE events SET kind = 'call.passed' WHERE seq = 4"], 4, Break::Column("kind")),
         (&["UPDATE events SET at = at + 1 WHERE seq = 4"], 4, Break::Column("at")),
-        (&["UPDATE events SET at = 'noon' WHERE seq = 4"], 4, Break::Unreadable),
         (&["DELETE FROM events WHERE seq = 4"], 4, Break::Missing { found: 5 }),
         (&["DELETE FROM events WHERE seq = 4", "UPDATE events SET seq = seq - 1 WHERE seq > 4"], 4, Break::Unlinked),
         (&["DELETE FROM events WHERE seq = 1"], 1, Break::Missing { found: 2 }),
@@ -149,25 +142,40 @@ async fn every_way_to_spoil_the_book_shows_and_where() {
             Break::Unlinked,
         ),
         (&["DELETE FROM events WHERE seq > 4"], 4, Break::Truncated { expected: 6 }),
+        (&["UPDATE heads SET events = 5"], 5, Break::Rewritten),
+        (&["UPDATE heads SET events = 5, hash = (SELECT hash FROM events WHERE seq = 5)"], 6, Break::Added),
     ];
     for (statements, seq, why) in cases {
-        let copy = copied(&stage.store());
-        spoil(&copy.1, statements).await;
+        let copy = stage.copy().await;
+        run(&copy.1, statements).await;
         let verdict = Book::open(&copy.1).await.unwrap().verify(Some(head)).await.unwrap();
         assert_eq!(verdict, Verdict::Broken { seq, why }, "{statements:?}");
     }
 }
 
 #[tokio::test]
-async fn only_a_head_that_was_kept_elsewhere_shows_a_cut_or_rewritten_end() {
+async fn number_that_is_none_shows_too_where_the_database_takes_it() {
     let stage = Stage::new().await;
+    let broker = book_of(&stage, &["s3:GetObject"]).await;
+    run(stage.store(), &["UPDATE events SET at = 'noon' WHERE seq = 3"]).await;
+    let verdict = broker.book().verify(None).await.unwrap();
+    assert_eq!(verdict, Verdict::Broken { seq: 3, why: Break::Unreadable });
+}
+
+#[rstest]
+#[tokio::test]
+async fn only_a_head_that_was_kept_elsewhere_shows_a_cut_or_rewritten_end(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = book_of(&stage, &["s3:GetObject", "s3:PutObject"]).await;
     let head = broker.book().head().await.unwrap();
     drop(broker);
 
-    let cut = copied(&stage.store());
-    spoil(&cut.1, &["DELETE FROM events WHERE seq = 4"]).await;
+    let cut = stage.copy().await;
+    run(&cut.1, &["DELETE FROM events WHERE seq = 4"]).await;
     let book = Book::open(&cut.1).await.unwrap();
+    let why = Break::Truncated { expected: 4 };
+    assert_eq!(book.verify(None).await.unwrap(), Verdict::Broken { seq: 3, why }, "the store's own head");
+    run(&cut.1, &["UPDATE heads SET events = 3, hash = (SELECT hash FROM events WHERE seq = 3)"]).await;
     assert!(matches!(book.verify(None).await.unwrap(), Verdict::Verified(Head { count: 3, .. })), "the chain alone");
     let why = Break::Truncated { expected: 4 };
     assert_eq!(book.verify(Some(head)).await.unwrap(), Verdict::Broken { seq: 3, why });
@@ -179,18 +187,6 @@ async fn only_a_head_that_was_kept_elsewhere_shows_a_cut_or_rewritten_end() {
     other.report(&[record(77, "s3:GetObject"), record(78, "s3:GetObject")]).await.unwrap();
     assert!(matches!(other.book().verify(None).await.unwrap(), Verdict::Verified(_)));
     assert_eq!(other.book().verify(Some(head)).await.unwrap(), Verdict::Broken { seq: 4, why: Break::Rewritten });
-}
-
-/// The store, as a thief or a forger would take it.
-fn copied(store: &Path) -> (tempfile::TempDir, PathBuf) {
-    let home = tempfile::tempdir().unwrap();
-    let directory = store.parent().unwrap();
-    for file in std::fs::read_dir(directory).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), home.path().join(file.file_name())).unwrap();
-    }
-    let copy = home.path().join(store.file_name().unwrap());
-    (home, copy)
 }
 
 /// Which bytes of which column of which event are spoiled.
@@ -215,10 +211,7 @@ proptest! {
             prop_assert_eq!(broker.book().verify(Some(head)).await.unwrap(), Verdict::Verified(head));
 
             let seq = seq.min(head.count);
-            let options = SqliteConnectOptions::new().filename(stage.store());
-            let database = SqlitePool::connect_with(options).await.unwrap();
-            let change = format!("UPDATE events SET {column} = {column} || ' ' WHERE seq = {seq}");
-            sqlx::query(sqlx::AssertSqlSafe(change)).execute(&database).await.unwrap();
+            run(stage.store(), &[&format!("UPDATE events SET {column} = {column} || ' ' WHERE seq = {seq}")]).await;
             let verdict = broker.book().verify(None).await.unwrap();
             let found_there = matches!(verdict, Verdict::Broken { seq: found, .. } if found == seq);
             prop_assert!(found_there, "{:?}", verdict);

@@ -6,9 +6,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use broker::audit::{Filter, Verdict};
 use broker::{Broker, KeysError, OpenError, SealError, issuer};
 use jiff::SignedDuration;
+use rstest::rstest;
 use serde_json::Value;
 
-use crate::stage::{Stage, ask, lease};
+use crate::stage::{On, Stage, ask, lease};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -32,9 +33,12 @@ async fn kinds(broker: &Broker) -> Vec<String> {
     entries.iter().map(|entry| entry.event.what.kind().to_owned()).collect()
 }
 
+#[rstest]
 #[tokio::test]
-async fn keys_are_published_a_day_ahead_sign_for_a_month_and_are_then_destroyed() {
-    let stage = Stage::new().await;
+async fn keys_are_published_a_day_ahead_sign_for_a_month_and_are_then_destroyed(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let first = published(&broker);
     assert_eq!(first, [signing(&stage, &broker).await], "the first key signs at once");
@@ -64,9 +68,10 @@ async fn keys_are_published_a_day_ahead_sign_for_a_month_and_are_then_destroyed(
     assert!(matches!(broker.book().verify(None).await.unwrap(), Verdict::Verified(_)));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_restart_keeps_keys_and_chain() {
-    let stage = Stage::new().await;
+async fn a_restart_keeps_keys_and_chain(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let (kid, head) = (signing(&stage, &broker).await, broker.book().head().await.unwrap());
     drop(broker);
@@ -82,11 +87,11 @@ async fn a_restart_keeps_keys_and_chain() {
 async fn private_keys_are_nowhere_on_disk_in_the_clear() {
     let stage = Stage::new().await;
     let broker = stage.broker().await;
-    assert!(stage.on_disk(&published(&broker)[0]), "the search finds what is there");
+    assert!(stage.on_disk(&published(&broker)[0]).await, "the search finds what is there");
     // "PRIVATE KEY", and how PKCS#8 of RSA-2048 begins in base64 and in bytes.
-    assert!(!stage.on_disk("PRIVATE KEY") && !stage.on_disk("MIIEv"));
+    assert!(!stage.on_disk("PRIVATE KEY").await && !stage.on_disk("MIIEv").await);
     let modulus: Value = serde_json::from_str(&broker.issuer().documents().jwks).unwrap();
-    assert!(!stage.on_disk(&modulus["keys"][0]["n"].as_str().unwrap()[..40]), "not even its public half");
+    assert!(!stage.on_disk(&modulus["keys"][0]["n"].as_str().unwrap()[..40]).await, "not even its public half");
 }
 
 #[tokio::test]
@@ -105,13 +110,13 @@ async fn a_store_opens_only_with_the_key_that_it_was_written_with() {
     assert!(matches!(error, OpenError::Keys(KeysError::Seal(SealError::Malformed))), "{error}");
 
     stage.settings.broker.encryption_key = None;
-    let mut beside = stage.store().into_os_string();
+    let mut beside = stage.file().as_os_str().to_owned();
     beside.push(".key");
-    std::fs::rename(&beside, stage.store().with_extension("away")).unwrap();
+    std::fs::rename(&beside, stage.file().with_extension("away")).unwrap();
     let error = open(&stage).await.unwrap_err();
     assert!(matches!(error, OpenError::Keys(KeysError::Seal(SealError::Lost(_)))), "{error}");
 
-    std::fs::rename(stage.store().with_extension("away"), &beside).unwrap();
+    std::fs::rename(stage.file().with_extension("away"), &beside).unwrap();
     assert!(open(&stage).await.is_ok());
 }
 
@@ -164,9 +169,10 @@ async fn clouds_find_all_that_they_demand_under_the_path_of_the_issuer() {
     assert_eq!((&key["kty"], &key["alg"]), (&"RSA".into(), &"RS256".into()));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_key_id_is_the_thumbprint_of_its_key() {
-    let stage = Stage::new().await;
+async fn a_key_id_is_the_thumbprint_of_its_key(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let jwks: Value = serde_json::from_str(&broker.issuer().documents().jwks).unwrap();
     let key = &jwks["keys"][0];
@@ -191,9 +197,10 @@ async fn the_issuer_answers_nothing_else() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_is_exported_is_what_is_served() {
-    let stage = Stage::new().await;
+async fn what_is_exported_is_what_is_served(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let documents = broker.issuer().documents();
     assert_eq!(answer(&broker, "GET", "/.well-known/jwks.json").await.body, documents.jwks);

@@ -8,15 +8,12 @@ use jiff::SignedDuration;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use lease::Lessor;
+use rstest::rstest;
 use serde_json::{Value, json};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
-use crate::stage::{AUDIENCE, ClusterKey, ROLE, Stage, ask, ask_at, call, lease, sts_error};
-
-/// A second pair of hands on the store, to look and to spoil.
-async fn database(stage: &Stage) -> SqlitePool {
-    SqlitePool::connect_with(SqliteConnectOptions::new().filename(stage.store())).await.unwrap()
-}
+use crate::stage::{
+    AUDIENCE, ClusterKey, On, ROLE, Stage, ask, ask_at, call, fill, lease, make_room, number, sts_error,
+};
 
 fn field<'a>(form: &'a [(String, String)], name: &str) -> &'a str {
     form.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
@@ -38,9 +35,12 @@ fn verified(token: &str, jwks: &str, (issuer, audience): (&str, &str)) -> Value 
     jsonwebtoken::decode(token, &key, &validation).unwrap().claims
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_pod_with_a_grant_is_lent_a_credential_that_is_no_wider_than_the_grant() {
-    let stage = Stage::new().await;
+async fn a_pod_with_a_grant_is_lent_a_credential_that_is_no_wider_than_the_grant(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
 
     let lent = lease(&broker, ask(&stage.token())).await.unwrap();
@@ -59,9 +59,10 @@ async fn a_pod_with_a_grant_is_lent_a_credential_that_is_no_wider_than_the_grant
     assert_eq!(policy["Statement"][0]["Resource"], "arn:aws:s3:::acme-receipts/*");
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_token_says_who_for_which_role_and_nothing_else() {
-    let stage = Stage::new().await;
+async fn the_token_says_who_for_which_role_and_nothing_else(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     lease(&broker, ask(&stage.token())).await.unwrap();
 
@@ -87,9 +88,10 @@ async fn the_token_says_who_for_which_role_and_nothing_else() {
     assert_eq!(transitive.len(), 7);
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_is_lent_is_in_the_book_and_no_secret_is_in_the_store() {
-    let stage = Stage::new().await;
+async fn what_is_lent_is_in_the_book_and_no_secret_is_in_the_store(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let token = stage.token();
     let lent = lease(&broker, ask(&token)).await.unwrap();
@@ -100,15 +102,13 @@ async fn what_is_lent_is_in_the_book_and_no_secret_is_in_the_store() {
     assert_eq!(issued.caller.subject, "system:serviceaccount:shop:checkout");
     assert_eq!(issued.credential, "ASIAIOSFODNN7EXAMPLE");
     assert_eq!(issued.grant.as_str(), "shop-reads-receipts");
-    let (id, event): (String, i64) =
-        sqlx::query_as("SELECT id, event FROM leases").fetch_one(&database(&stage).await).await.unwrap();
-    assert_eq!((id, event), (lent.id().to_string(), entry.seq.cast_signed()));
+    assert_eq!(number(stage.store(), "SELECT event FROM leases").await, entry.seq.cast_signed());
 
     let minted = field(&form(&stage.exchanges()[0]), "WebIdentityToken").to_owned();
     for secret in ["access-key-secret", "session-token-secret", &token, &minted] {
-        assert!(!stage.on_disk(secret), "{secret}");
+        assert!(!stage.on_disk(secret).await, "{secret}");
     }
-    assert!(stage.on_disk("ASIAIOSFODNN7EXAMPLE"), "the search finds what is there");
+    assert!(stage.on_disk("ASIAIOSFODNN7EXAMPLE").await, "the search finds what is there");
 }
 
 #[tokio::test]
@@ -192,9 +192,10 @@ fn with_header(stage: &Stage, header: &Value) -> String {
     format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_no_grant_covers_is_refused_with_what_would_change_it() {
-    let stage = Stage::new().await;
+async fn what_no_grant_covers_is_refused_with_what_would_change_it(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let token = stage.token();
     let mut from_outside = ask(&token);
@@ -230,9 +231,10 @@ async fn what_no_grant_covers_is_refused_with_what_would_change_it() {
     assert!(night.is_ok(), "the window is open at 23:00: {night:?}");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_lease_ends_with_the_pod_token_it_was_lent_on() {
-    let stage = Stage::new().await;
+async fn a_lease_ends_with_the_pod_token_it_was_lent_on(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let now = stage.hands.now().as_second();
     let token = stage.token_with(|claims| claims["exp"] = json!(now + 60));
@@ -310,15 +312,14 @@ async fn an_sts_that_is_away_redirects_or_talks_without_end_lends_nothing() {
     assert!(away.message.contains("refused"), "{away}");
 }
 
+#[rstest]
 #[tokio::test]
-async fn nothing_is_lent_that_cannot_be_written_down() {
-    let stage = Stage::new().await;
+async fn nothing_is_lent_that_cannot_be_written_down(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
-    let database = database(&stage).await;
     let before = broker.book().head().await.unwrap();
 
-    let spoil = "CREATE TRIGGER full BEFORE INSERT ON leases BEGIN SELECT RAISE(ABORT, 'disk full'); END";
-    sqlx::query(spoil).execute(&database).await.unwrap();
+    fill(stage.store(), ("leases", None)).await;
     let refusal = lease(&broker, ask(&stage.token())).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::BrokerUnavailable);
     assert!(refusal.message.contains("nothing is lent that is not written down"), "{refusal}");
@@ -328,40 +329,38 @@ async fn nothing_is_lent_that_cannot_be_written_down() {
     assert_eq!(new[0].event.what.kind(), "lease.refused");
     assert!(matches!(broker.book().verify(None).await.unwrap(), Verdict::Verified(_)));
 
-    let spoil = "CREATE TRIGGER fuller BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'disk full'); END";
-    sqlx::query(spoil).execute(&database).await.unwrap();
+    fill(stage.store(), ("events", None)).await;
     let denied = lease(&broker, ask_at(&stage.token(), "vault")).await.unwrap_err();
     assert_eq!(denied.code, RefusalCode::BrokerUnavailable, "a refusal that the book does not know is not final");
 
-    for trigger in ["DROP TRIGGER full", "DROP TRIGGER fuller"] {
-        sqlx::query(trigger).execute(&database).await.unwrap();
+    for table in ["leases", "events"] {
+        make_room(stage.store(), table).await;
     }
     assert!(lease(&broker, ask(&stage.token())).await.is_ok(), "and it goes on once the disk has room");
 }
 
+#[rstest]
 #[tokio::test]
-async fn records_are_kept_all_or_none() {
-    let stage = Stage::new().await;
+async fn records_are_kept_all_or_none(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let before = broker.book().head().await.unwrap();
     let records = || vec![crate::audit::record(1, "s3:GetObject"), crate::audit::record(2, "s3:PutObject")];
-    let database = database(&stage).await;
-    let spoil = "CREATE TRIGGER full BEFORE INSERT ON events WHEN NEW.action = 's3:PutObject' \
-                 BEGIN SELECT RAISE(ABORT, 'disk full'); END";
-    sqlx::query(spoil).execute(&database).await.unwrap();
+    fill(stage.store(), ("events", Some("NEW.action = 's3:PutObject'"))).await;
     assert!(broker.report(&records()).await.is_err());
     assert_eq!(broker.book().head().await.unwrap(), before);
 
-    sqlx::query("DROP TRIGGER full").execute(&database).await.unwrap();
+    make_room(stage.store(), "events").await;
     broker.report(&records()).await.unwrap();
     assert_eq!(broker.book().head().await.unwrap().count, before.count + 2);
     broker.report(&[]).await.unwrap();
     assert_eq!(broker.book().head().await.unwrap().count, before.count + 2);
 }
 
+#[rstest]
 #[tokio::test]
-async fn records_that_fill_several_statements_are_one_chain_in_their_order() {
-    let stage = Stage::new().await;
+async fn records_that_fill_several_statements_are_one_chain_in_their_order(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let broker = stage.broker().await;
     let before = broker.book().head().await.unwrap().count;
     let records: Vec<_> = (0..300).map(|n| crate::audit::record(n, "s3:GetObject")).collect();
@@ -375,9 +374,10 @@ async fn records_that_fill_several_statements_are_one_chain_in_their_order() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn two_brokers_on_one_store_write_one_chain_without_gaps() {
-    let stage = Stage::new().await;
+async fn two_brokers_on_one_store_write_one_chain_without_gaps(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
     let (one, other) = tokio::join!(stage.broker(), stage.broker());
     let token = stage.token();
     let (mut leases, mut records) = (Vec::new(), Vec::new());

@@ -9,3 +9,4 @@ mod keys;
 mod lend;
 mod sources;
 mod stage;
+mod stores;

@@ -1,7 +1,7 @@
 //! The world around the broker, in one call.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use access::{Call, Clock, Cloud, Evidence, Lease, Refusal, RequestId, TargetName};
@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use broker::Broker;
-use config::Settings;
+use config::{Settings, Store};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -22,7 +22,11 @@ use uuid::Uuid;
 
 use crate::stage::settings::settings;
 
+mod postgres;
 mod settings;
+mod sql;
+
+pub(crate) use sql::{fill, make_room, number, run, texts};
 
 pub(crate) const AUDIENCE: &str = "countersign";
 pub(crate) const ROLE: &str = "arn:aws:iam::111122223333:role/Receipts";
@@ -30,6 +34,13 @@ pub(crate) const ROLE: &str = "arn:aws:iam::111122223333:role/Receipts";
 /// 2026-11-23 is a Monday; the world starts there at noon, UTC.
 pub(crate) fn noon() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+/// Which database a test runs on. What is true of one is true of the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    Sqlite,
+    Postgres,
 }
 
 /// A clock that stands still until somebody turns it.
@@ -46,7 +57,7 @@ impl Hands {
         *now = now.checked_add(by).unwrap();
     }
 
-    fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         let hands = self.clone();
         Clock::new(move || hands.now())
     }
@@ -103,20 +114,51 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// With the store in an SQLite file.
     pub(crate) async fn new() -> Self {
+        Self::on(On::Sqlite).await
+    }
+
+    pub(crate) async fn on(on: On) -> Self {
         let (cluster, sts) = (Shared::default(), Shared::default());
         let hands = Hands(Arc::new(Mutex::new(noon())));
         let issuer = format!("http://{}", serve(issuer_routes(cluster.clone())).await);
         let sts_at = serve(sts_routes((sts.clone(), hands.clone()))).await;
         let home = tempfile::tempdir().unwrap();
-        let settings = settings(&issuer, sts_at, home.path());
+        let store = match on {
+            On::Sqlite => Store::File(home.path().join("state/store.db")),
+            On::Postgres => Store::Server(postgres::database().await),
+        };
+        let settings = settings(&issuer, sts_at, (home.path(), store));
         let stage = Self { hands, issuer, cluster, key: ClusterKey::new("first"), sts, settings, _home: home };
         stage.publish(&[&stage.key]);
         stage
     }
 
-    pub(crate) fn store(&self) -> PathBuf {
-        self.settings.broker.store.clone()
+    /// The file of the store.
+    pub(crate) fn file(&self) -> &Path {
+        let Store::File(path) = &self.settings.broker.store else { panic!("the store is no file") };
+        path
+    }
+
+    /// The store as it stands, copied: what a thief, a forger or a backup would take. Nobody may have it open.
+    pub(crate) async fn copy(&self) -> (TempDir, Store) {
+        let home = tempfile::tempdir().unwrap();
+        let copy = match &self.settings.broker.store {
+            Store::File(path) => {
+                for file in std::fs::read_dir(path.parent().unwrap()).unwrap() {
+                    let file = file.unwrap();
+                    std::fs::copy(file.path(), home.path().join(file.file_name())).unwrap();
+                }
+                Store::File(home.path().join(path.file_name().unwrap()))
+            }
+            Store::Server(database) => Store::Server(postgres::copy(database).await),
+        };
+        (home, copy)
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.hands.clock()
     }
 
     /// Opens the broker; a second time is a restart, or another process.
@@ -124,9 +166,17 @@ impl Stage {
         Broker::open(&self.settings, self.hands.clock()).await.unwrap()
     }
 
-    /// Whether a text stands anywhere in the files of the store.
-    pub(crate) fn on_disk(&self, text: &str) -> bool {
-        let directory = self.store().parent().unwrap().to_owned();
+    /// The store.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.settings.broker.store
+    }
+
+    /// Whether a text stands anywhere in the store.
+    pub(crate) async fn on_disk(&self, text: &str) -> bool {
+        if let Store::Server(database) = &self.settings.broker.store {
+            return sql::in_tables(database, text).await;
+        }
+        let directory = self.file().parent().unwrap();
         let files = std::fs::read_dir(directory).unwrap();
         let mut bytes = files.flat_map(|file| [std::fs::read(file.unwrap().path()).unwrap()]);
         bytes.any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))

@@ -97,9 +97,11 @@ pub(crate) struct Broker {
     /// Where discovery and JWKS are served; clouds must reach it under `issuer`.
     #[schemars(extend("default" = defaults::BROKER_LISTEN))]
     pub(crate) listen: Option<At<String>>,
-    /// The SQLite file with keys and audit.
+    /// The SQLite file with directory, keys and audit; one machine's.
     #[schemars(extend("default" = defaults::STORE))]
     pub(crate) store: Option<At<String>>,
+    /// The PostgreSQL database that several brokers share, instead of `store`. `encryption_key` is needed then.
+    pub(crate) postgres: Option<At<Postgres>>,
     /// The certificate for `listen`, if nothing in front of it ends TLS.
     pub(crate) tls: Option<At<Tls>>,
     /// 32 bytes in base64 that encrypt private keys in the store. If it is not written, they are made at the first
@@ -110,6 +112,20 @@ pub(crate) struct Broker {
     /// The `aud` of our tokens for AWS, as the identity provider at IAM expects it.
     #[schemars(extend("default" = defaults::AWS_AUDIENCE))]
     pub(crate) aws_audience: Option<At<String>>,
+}
+
+/// A PostgreSQL database.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Postgres {
+    /// `postgres://user:password@host:5432/database`, or `postgres:///database?host=/run/postgresql&user=user` for a socket.
+    /// A server on another machine must show a certificate for its name. Through a pooler, only pooling by session works.
+    pub(crate) url: At<Reference>,
+    /// A PEM file with roots to trust besides those that browsers trust.
+    pub(crate) ca_file: Option<At<String>>,
+    /// Connections at once.
+    #[schemars(extend("default" = defaults::POSTGRES_CONNECTIONS))]
+    pub(crate) connections: Option<At<u64>>,
 }
 
 /// A certificate chain and its key.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use config::Store;
+
 use crate::root;
 
 fn files(directory: &Path, extensions: &[&str]) -> Vec<PathBuf> {
@@ -61,5 +63,6 @@ fn the_example_says_what_the_demo_needs() {
     let sts = settings.endpoints.of("sts.us-east-1.amazonaws.com").map(url::Url::as_str);
     assert_eq!(sts, Some("http://127.0.0.1:18180/"));
     assert_eq!(settings.proxy.default_target.as_ref().map(access::TargetName::as_str), Some("everything"));
-    assert_eq!(settings.broker.store, path.parent().expect("a directory").join("state/broker.db"));
+    let Store::File(file) = &settings.broker.store else { panic!("{:?}", settings.broker.store) };
+    assert_eq!(*file, path.parent().expect("a directory").join("state/broker.db"));
 }

@@ -184,7 +184,7 @@ fn settings(directory: &TempDir, token_file: PathBuf, wish: Wish) -> Settings {
             limits: wish.limits,
         },
         broker: BrokerSettings {
-            store: directory.path().join("store"),
+            store: config::Store::File(directory.path().join("store")),
             issuer: "https://broker.test".parse().unwrap(),
             listen: "127.0.0.1:0".parse().unwrap(),
             tls: None,

@@ -8,7 +8,9 @@ use access::{
     Cloud, Condition, Grant, GrantName, NamedCondition, Networks, Pattern, Rules, SourceName, Target, TargetName,
     TimeWindow, Weekdays, Who,
 };
-use config::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Settings, Source};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use config::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Settings, Source, Store};
 use jiff::SignedDuration;
 use jiff::civil::time;
 use jiff::tz::TimeZone;
@@ -17,7 +19,11 @@ use super::{AUDIENCE, ROLE};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-pub(super) fn settings(issuer: &str, sts: SocketAddr, home: &Path) -> Settings {
+pub(super) fn settings(issuer: &str, sts: SocketAddr, (home, store): (&Path, Store)) -> Settings {
+    let encryption_key = match &store {
+        Store::File(_) => None,
+        Store::Server(_) => Some(STANDARD.encode([7; 32]).into()),
+    };
     let endpoint = (pattern("sts.*.amazonaws.com"), format!("http://{sts}").parse().unwrap());
     Settings {
         realm: "acme".to_owned(),
@@ -26,11 +32,11 @@ pub(super) fn settings(issuer: &str, sts: SocketAddr, home: &Path) -> Settings {
         endpoints: Endpoints::new(vec![endpoint]),
         proxy: proxy(home),
         broker: BrokerSettings {
-            store: home.join("state/store.db"),
+            store,
             issuer: "https://id.acme.example".parse().unwrap(),
             listen: "127.0.0.1:0".parse().unwrap(),
             tls: None,
-            encryption_key: None,
+            encryption_key,
             key_lifetime: HOUR * 24 * 30,
             key_publish_ahead: HOUR * 24,
             aws_audience: "sts.amazonaws.com".to_owned(),
