@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use crate::{GroupName, RoleName, Secret, SourceName};
+use crate::{Actor, GroupName, Principal, RoleName, Secret, SourceName};
 
 /// What a caller shows before anything about it is believed: a token, as it was read.
 ///
@@ -46,7 +48,8 @@ impl Hash for Evidence {
 }
 
 /// A caller whose evidence was verified, with everything that grants may ask about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Caller {
     /// The issuer's name for it: `system:serviceaccount:shop:checkout`.
     pub subject: String,
@@ -54,20 +57,25 @@ pub struct Caller {
     pub issuer: String,
     /// The sources whose `match` this caller fulfils, in the order of the config.
     pub sources: Vec<SourceName>,
-    /// Groups it is in.
+    /// Groups that its sources put it into. Those of the directory are its principal's.
     pub groups: Vec<GroupName>,
-    /// Roles it has, directly and through groups.
+    /// Roles that its sources give it. Those of the directory are its principal's.
     pub roles: Vec<RoleName>,
     /// What the source says about it: `namespace`, `service_account`, `pod`, …
     pub attributes: BTreeMap<String, String>,
     /// How strongly, and when, it proved itself.
     pub assurance: Assurance,
+    /// Who it is in the directory, if it is there.
+    pub principal: Option<Arc<Principal>>,
+    /// Who acts for it, if not it itself.
+    pub actor: Option<Box<Actor>>,
     /// When its evidence ends; nothing lent on it lasts longer.
     pub until: Timestamp,
 }
 
 /// How strongly a caller proved itself. A workload has neither a sign-in nor a second factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Assurance {
     /// When a person signed in (OpenID Connect Core §2, `auth_time`).
     pub signed_in: Option<Timestamp>,

@@ -1,15 +1,23 @@
 //! What must hold besides being named in a grant: a second factor, a network, an hour, a length of session.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::{Caller, ConditionName, Context, Networks, TimeWindow};
+use crate::{Caller, ConditionName, Context, Networks, TimeWindow, written};
 
-/// One condition of a grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One condition of a grant: `{"mfa": {"within_s": 900}}`, `{"from": ["10.0.0.0/8"]}`, `{"max_session_s": 3600}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Condition {
     /// A second factor was shown, not longer ago than this if a time is given. A workload has none, so it never meets this.
     Mfa {
         /// How long ago at the most.
+        #[serde(
+            default,
+            rename = "within_s",
+            skip_serializing_if = "Option::is_none",
+            with = "written::seconds::maybe"
+        )]
         within: Option<SignedDuration>,
     },
     /// The call comes from one of these networks; from an unknown address it does not.
@@ -17,13 +25,16 @@ pub enum Condition {
     /// The window is open.
     During(TimeWindow),
     /// No session, of the person or at the cloud, is longer than this.
+    #[serde(rename = "max_session_s", with = "written::seconds")]
     MaxSession(SignedDuration),
 }
 
 /// A condition and, if the operator gave it one, its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NamedCondition {
     /// The name under which the config defines it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<ConditionName>,
     /// The condition.
     pub condition: Condition,

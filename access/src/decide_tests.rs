@@ -26,6 +26,8 @@ pub(crate) fn checkout() -> Caller {
         roles: Vec::new(),
         attributes: BTreeMap::new(),
         assurance: Assurance::default(),
+        principal: None,
+        actor: None,
         until: NOW + SignedDuration::from_hours(2),
     }
 }

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 
-use crate::TargetName;
-use crate::call;
 use crate::rule::Fit;
-use crate::{Call, Cloud, Deed, GrantName, GroupName, NamedCondition, Pattern, RoleName, Rule, SourceName};
+use crate::{Call, Cloud, Deed, GrantName, NamedCondition, Pattern, Rule, TargetName, Who};
+use crate::{call, written};
 
 /// Something that may be reached: a role in a cloud account, and what of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// What programs and grants call it.
     pub name: TargetName,
@@ -19,28 +20,36 @@ pub struct Target {
     /// The cloud's name for the identity to become (AWS: a role ARN).
     pub role: String,
     /// The only service that may be reached through it, by signing name; `None`: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// Resources that may be reached through it; none listed: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "written::non_empty")]
     pub resources: Vec<Pattern>,
     /// The region whose token service is asked.
     pub region: String,
     /// How long a session at the cloud lasts if no grant says less.
+    #[serde(rename = "session_s", with = "written::seconds")]
     pub session: SignedDuration,
 }
 
-/// Whom a grant is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
-    /// Callers that fulfil this source's `match`.
-    Source(SourceName),
-    /// Callers in this group.
-    Group(GroupName),
-    /// Callers that have this role.
-    Role(RoleName),
-}
-
 /// Who may do what at which target, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// As JSON, with all that may be left out left out but one condition:
+///
+/// ```
+/// let written = r#"{
+///     "name": "shop-reads-receipts",
+///     "from": [{"source": "shop-pods"}, {"directory_group": {"name": "Accounting"}}],
+///     "to": "receipts",
+///     "allow": [{"actions": ["s3:Get*"]}],
+///     "conditions": [{"condition": {"mfa": {"within_s": 900}}}]
+/// }"#;
+/// let grant: access::Grant = serde_json::from_str(written)?;
+/// assert_eq!(grant.from.len(), 2);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Grant {
     /// Its name, which audit and refusals say.
     pub name: GrantName,
@@ -51,12 +60,16 @@ pub struct Grant {
     /// By calls that one of these fits, deed by deed; none: nothing.
     pub allow: Vec<Rule>,
     /// And by none that one of these fits, whatever this or another grant allows, and whether or not conditions hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "written::non_empty")]
     pub deny: Vec<Rule>,
     /// While all of these hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "written::non_empty")]
     pub conditions: Vec<NamedCondition>,
     /// How long a session at the cloud lasts; the target's own length if not said.
+    #[serde(default, rename = "session_s", skip_serializing_if = "Option::is_none", with = "written::seconds::maybe")]
     pub session: Option<SignedDuration>,
     /// Managed policies that narrow the session further (AWS: policy ARNs).
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "written::non_empty")]
     pub policies: Vec<String>,
 }
 

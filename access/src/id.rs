@@ -144,6 +144,12 @@ uuids! {
     LeaseId,
     /// One request through the proxy; the program sees it in `x-amzn-requestid`, the audit under the same value.
     RequestId,
+    /// Somebody or something in a directory. An id is never given a second time, also not to who is created anew.
+    PrincipalId,
+    /// A group in a directory.
+    GroupId,
+    /// A role in a directory.
+    RoleId,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A list of networks, in CIDR notation (RFC 4632 §3.1; RFC 4291 §2.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Vec<IpNet>", into = "Vec<IpNet>")]
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
@@ -26,6 +26,18 @@ impl Networks {
     /// The networks, to show them.
     pub fn iter(&self) -> impl Iterator<Item = &IpNet> {
         self.0.iter()
+    }
+}
+
+impl From<Vec<IpNet>> for Networks {
+    fn from(networks: Vec<IpNet>) -> Self {
+        Self::new(networks)
+    }
+}
+
+impl From<Networks> for Vec<IpNet> {
+    fn from(networks: Networks) -> Self {
+        networks.0
     }
 }
 

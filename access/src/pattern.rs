@@ -52,6 +52,11 @@ impl Pattern {
         self.0.bytes().all(|b| b == b'*')
     }
 
+    /// Whether it has no wildcard, and so fits its own text alone.
+    pub fn is_literal(&self) -> bool {
+        !self.0.contains(['*', '?'])
+    }
+
     /// Whether the whole of `text` fits, letter case included.
     pub fn matches(&self, text: &str) -> bool {
         wildcard(self.0.as_bytes(), text.as_bytes(), |p, t| p == t)

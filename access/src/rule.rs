@@ -5,11 +5,17 @@
 
 use std::fmt;
 
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
+
 use crate::call::NO_RESOURCE;
-use crate::{Call, Deed, Pattern};
+use crate::{Call, Deed, Pattern, written};
 
 /// Which calls a grant allows or denies. Everything that is said must fit; what is not said fits any call.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+///
+/// Written down, a rule says something: every call is `{"actions": ["*"]}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "WrittenRule")]
 pub struct Rule {
     /// The service, by the name that it signs under or that its actions begin with.
     pub service: Option<String>,
@@ -21,6 +27,49 @@ pub struct Rule {
     pub methods: Vec<String>,
     /// Paths, decoded: `/prod/orders/*`.
     pub paths: Vec<Pattern>,
+}
+
+/// A rule as it is written. One that says nothing would fit every call, and is hardly meant.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenRule {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "written::non_empty")]
+    actions: Vec<Pattern>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "written::non_empty")]
+    resources: Vec<Pattern>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "written::non_empty")]
+    methods: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "written::non_empty")]
+    paths: Vec<Pattern>,
+}
+
+/// A rule that says nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("this rule says nothing; for every call write \"actions\": [\"*\"]")]
+struct SaysNothing;
+
+impl TryFrom<WrittenRule> for Rule {
+    type Error = SaysNothing;
+
+    fn try_from(written: WrittenRule) -> Result<Self, SaysNothing> {
+        if written == WrittenRule::default() {
+            return Err(SaysNothing);
+        }
+        let WrittenRule { service, actions, resources, methods, paths } = written;
+        Ok(Self { service, actions, resources, methods, paths })
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if *self == Self::default() {
+            return Err(S::Error::custom(SaysNothing));
+        }
+        let Self { service, actions, resources, methods, paths } = self.clone();
+        WrittenRule { service, actions, resources, methods, paths }.serialize(serializer)
+    }
 }
 
 /// How far a call fits an allowing rule; the greatest is the nearest.

@@ -256,6 +256,8 @@ fn world(allow: Vec<Rule>, deny: Vec<Rule>) -> (Arc<Caller>, Rules) {
         roles: Vec::new(),
         attributes: Default::default(),
         assurance: Assurance::default(),
+        principal: None,
+        actor: None,
         until: Timestamp::MAX,
     };
     (Arc::new(caller), Rules::new([target()], [grant("g", allow, deny)]))

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::{Caller, Grant, GroupName, Permit, RoleName, SourceName, Target, TargetName, Who};
+use crate::index::Index;
+use crate::{Caller, Grant, Permit, Target, TargetName};
 
 /// Targets and grants, as the operator wrote them.
 #[derive(Debug, Clone, Default)]
@@ -23,14 +23,6 @@ pub(crate) struct Granted {
     by_who: Index,
     /// Those of them that deny something.
     denying: Index,
-}
-
-/// Positions of grants, by whom they are for; each list ascends.
-#[derive(Debug, Clone, Default)]
-struct Index {
-    sources: HashMap<SourceName, Vec<usize>>,
-    groups: HashMap<GroupName, Vec<usize>>,
-    roles: HashMap<RoleName, Vec<usize>>,
 }
 
 impl Rules {
@@ -109,96 +101,6 @@ impl Granted {
     }
 }
 
-impl Index {
-    fn add(&mut self, from: &[Who], position: usize) {
-        for who in from {
-            match who {
-                Who::Source(name) => add(&mut self.sources, name, position),
-                Who::Group(name) => add(&mut self.groups, name, position),
-                Who::Role(name) => add(&mut self.roles, name, position),
-            }
-        }
-    }
-
-    /// Where the grants for a caller stand, in order. Most callers are named in one way, whose list is at hand.
-    fn positions(&self, caller: &Caller) -> Cow<'_, [usize]> {
-        let sources = caller.sources.iter().filter_map(|name| self.sources.get(name));
-        let groups = caller.groups.iter().filter_map(|name| self.groups.get(name));
-        let roles = caller.roles.iter().filter_map(|name| self.roles.get(name));
-        let mut lists = sources.chain(groups).chain(roles);
-        let Some(first) = lists.next() else { return Cow::Borrowed(&[]) };
-        let Some(second) = lists.next() else { return Cow::Borrowed(first) };
-        let mut all = [first, second].into_iter().chain(lists).flatten().copied().collect::<Vec<_>>();
-        all.sort_unstable();
-        all.dedup();
-        Cow::Owned(all)
-    }
-}
-
-fn add<N: Clone + Eq + Hash>(lists: &mut HashMap<N, Vec<usize>>, name: &N, position: usize) {
-    let list = lists.entry(name.clone()).or_default();
-    // A grant may name the same one twice.
-    if list.last() != Some(&position) {
-        list.push(position);
-    }
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::Pattern;
-    use crate::decide::tests::{checkout, grant, receipts};
-
-    /// The definition, which looks at every grant.
-    pub(crate) fn is_for(grant: &Grant, caller: &Caller) -> bool {
-        grant.from.iter().any(|who| match who {
-            Who::Source(name) => caller.sources.contains(name),
-            Who::Group(name) => caller.groups.contains(name),
-            Who::Role(name) => caller.roles.contains(name),
-        })
-    }
-
-    fn who() -> impl Strategy<Value = Who> {
-        (0..3, "[abc]").prop_map(|(kind, name)| match kind {
-            0 => Who::Source(SourceName::new(&name).unwrap()),
-            1 => Who::Group(GroupName::new(&name).unwrap()),
-            _ => Who::Role(RoleName::new(&name).unwrap()),
-        })
-    }
-
-    fn grants() -> impl Strategy<Value = Grant> {
-        (prop::collection::vec(who(), 0..4), any::<bool>(), who()).prop_map(|(from, denies, anyone)| {
-            let deny = denies.then(|| Pattern::new("*").unwrap().into()).into_iter().collect();
-            Grant { from, deny, ..grant(anyone, &[]) }
-        })
-    }
-
-    fn callers() -> impl Strategy<Value = Caller> {
-        let names = || prop::collection::btree_set("[abcd]", 0..4);
-        (names(), names(), names()).prop_map(|(sources, groups, roles)| Caller {
-            sources: sources.iter().map(|name| SourceName::new(name).unwrap()).collect(),
-            groups: groups.iter().map(|name| GroupName::new(name).unwrap()).collect(),
-            roles: roles.iter().map(|name| RoleName::new(name).unwrap()).collect(),
-            ..checkout()
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn grants_of_a_caller_are_those_that_are_for_it_in_their_order(
-            grants in prop::collection::vec(grants(), 0..12), caller in callers(),
-        ) {
-            let to = receipts().name;
-            let rules = Rules::new([receipts()], grants);
-            let all = rules.grants(&to).iter().filter(|grant| is_for(grant, &caller));
-            let granted = rules.granted(&to).unwrap();
-            // Names and rules of many are alike: they are told apart by where they are.
-            let places = |grant: &Arc<Grant>| Arc::as_ptr(grant);
-            let denying = all.clone().filter(|grant| !grant.deny.is_empty()).map(places);
-            prop_assert!(granted.denying(&caller).iter().map(places).eq(denying));
-            prop_assert!(granted.for_caller(&caller).map(places).eq(all.map(places)));
-        }
-    }
-}
+#[path = "rules_tests.rs"]
+pub(crate) mod tests;

@@ -7,9 +7,12 @@
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan, Zoned};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 
-/// Days of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Days of the week, as JSON a list: `["mon", "tue"]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<WrittenDay>", into = "Vec<WrittenDay>")]
 pub struct Weekdays(u8);
 
 impl Weekdays {
@@ -19,6 +22,10 @@ impl Weekdays {
     /// Takes the days.
     pub fn new(days: impl IntoIterator<Item = Weekday>) -> Self {
         Self(days.into_iter().fold(0, |set, day| set | Self::bit(day)))
+    }
+
+    fn is_all(&self) -> bool {
+        *self == Self::ALL
     }
 
     /// Whether `day` is one of them.
@@ -40,13 +47,23 @@ pub enum WindowError {
     /// No day is left.
     #[error("the window names no day; leave `days` out to mean every day")]
     NoDay,
+    /// One of start and end.
+    #[error("start and end are written together, or neither for the whole day")]
+    HalfOpen,
+    /// Not hours and minutes.
+    #[error("a time of day has hours and minutes: \"09:00\"")]
+    Time,
+    /// Not a time zone.
+    #[error("a time zone is named as IANA names it: \"Europe/Berlin\", \"UTC\"")]
+    Zone,
 }
 
 /// Hours (`09:00`–`18:00`, or overnight `22:00`–`06:00`) on days of the week, read off the wall clock in a time zone.
 ///
 /// The start is inside, the end is not. An overnight window belongs to the day on which it starts: `fri 22:00–06:00`
 /// is open on Saturday at 05:59.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WrittenWindow")]
 pub struct TimeWindow {
     hours: Option<(Time, Time)>,
     days: Weekdays,
@@ -156,6 +173,99 @@ impl TimeWindow {
             AmbiguousOffset::Gap { before, .. } => at(before),
             AmbiguousOffset::Fold { before, after } => at(before).filter(|&first| first > now).or_else(|| at(after)),
         }
+    }
+}
+
+/// A window as it is written: `{"start": "09:00", "end": "18:00", "days": ["mon"], "zone": "Europe/Berlin"}`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWindow {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+    #[serde(default = "every_day", skip_serializing_if = "Weekdays::is_all")]
+    days: Weekdays,
+    zone: String,
+}
+
+const fn every_day() -> Weekdays {
+    Weekdays::ALL
+}
+
+impl TryFrom<WrittenWindow> for TimeWindow {
+    type Error = WindowError;
+
+    fn try_from(written: WrittenWindow) -> Result<Self, WindowError> {
+        let hours = match (written.start, written.end) {
+            (Some(start), Some(end)) => Some((read(&start)?, read(&end)?)),
+            (None, None) => None,
+            _ => return Err(WindowError::HalfOpen),
+        };
+        let zone = TimeZone::get(&written.zone).map_err(|_| WindowError::Zone)?;
+        Self::new(hours, written.days, zone)
+    }
+}
+
+impl Serialize for TimeWindow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let zone = self.zone.iana_name().ok_or_else(|| S::Error::custom(WindowError::Zone))?.to_owned();
+        let write = |time: Time| write(time).ok_or_else(|| S::Error::custom(WindowError::Time));
+        let start = self.hours.map(|(start, _)| write(start)).transpose()?;
+        let end = self.hours.map(|(_, end)| write(end)).transpose()?;
+        WrittenWindow { start, end, days: self.days, zone }.serialize(serializer)
+    }
+}
+
+/// Hours and minutes, two digits each.
+fn read(text: &str) -> Result<Time, WindowError> {
+    let two = |digits: &str| {
+        (digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse::<i8>().ok()).flatten()
+    };
+    let (hour, minute) = text.split_once(':').ok_or(WindowError::Time)?;
+    let (hour, minute) = two(hour).zip(two(minute)).ok_or(WindowError::Time)?;
+    Time::new(hour, minute, 0, 0).map_err(|_| WindowError::Time)
+}
+
+fn write(time: Time) -> Option<String> {
+    let whole = time.second() == 0 && time.subsec_nanosecond() == 0;
+    whole.then(|| format!("{:02}:{:02}", time.hour(), time.minute()))
+}
+
+/// A day, as it is written.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenDay {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+impl WrittenDay {
+    const ALL: [(Self, Weekday); 7] = [
+        (Self::Mon, Weekday::Monday),
+        (Self::Tue, Weekday::Tuesday),
+        (Self::Wed, Weekday::Wednesday),
+        (Self::Thu, Weekday::Thursday),
+        (Self::Fri, Weekday::Friday),
+        (Self::Sat, Weekday::Saturday),
+        (Self::Sun, Weekday::Sunday),
+    ];
+}
+
+impl From<Vec<WrittenDay>> for Weekdays {
+    fn from(days: Vec<WrittenDay>) -> Self {
+        Self::new(days.into_iter().map(|day| WrittenDay::ALL[day as usize].1))
+    }
+}
+
+impl From<Weekdays> for Vec<WrittenDay> {
+    fn from(days: Weekdays) -> Self {
+        WrittenDay::ALL.into_iter().filter(|(_, day)| days.contain(*day)).map(|(day, _)| day).collect()
     }
 }
 

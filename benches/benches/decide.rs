@@ -38,6 +38,8 @@ fn caller() -> Arc<Caller> {
         roles: Vec::new(),
         attributes: Default::default(),
         assurance: Assurance::default(),
+        principal: None,
+        actor: None,
         until: Timestamp::MAX,
     })
 }

@@ -244,6 +244,8 @@ fn caller_from(source: &Source) -> Caller {
         roles: source.roles.clone(),
         attributes: BTreeMap::new(),
         assurance: Assurance::default(),
+        principal: None,
+        actor: None,
         until: Timestamp::MAX,
     }
 }

@@ -207,6 +207,8 @@ pub(crate) mod tests {
             roles: Vec::new(),
             attributes: Default::default(),
             assurance: Assurance::default(),
+            principal: None,
+            actor: None,
             until: Timestamp::MAX,
         };
         let call = Call {

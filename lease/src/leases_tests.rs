@@ -56,6 +56,8 @@ impl Lessor for Counting {
             roles: Vec::new(),
             attributes: Default::default(),
             assurance: Assurance::default(),
+            principal: None,
+            actor: None,
             until: Timestamp::MAX,
         };
         let context = Context { now, from: ask.from };

@@ -84,6 +84,8 @@ fn fitting(claims: Claims, sources: &[Source], now: Timestamp) -> Result<Caller,
         roles: union(matched.iter().flat_map(|source| &source.roles)),
         attributes,
         assurance: Assurance::default(),
+        principal: None,
+        actor: None,
         until: valid.until,
     })
 }

@@ -98,6 +98,8 @@ mod tests {
             roles: Vec::new(),
             attributes: std::collections::BTreeMap::new(),
             assurance: Assurance::default(),
+            principal: None,
+            actor: None,
             until: Timestamp::MAX,
         }
     }

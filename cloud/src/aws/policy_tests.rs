@@ -263,6 +263,8 @@ fn granted(
         roles: Vec::new(),
         attributes: Default::default(),
         assurance: Assurance::default(),
+        principal: None,
+        actor: None,
         until: jiff::Timestamp::MAX,
     });
     let context = Context { now: jiff::Timestamp::UNIX_EPOCH, from: None };

@@ -34,14 +34,17 @@ pub(super) fn mappings(check: &mut Check<'_>, raw: &raw::Config, named: &ByName<
     for at in raw.role_mappings.as_ref().map(At::items).unwrap_or_default() {
         let Some(written) = at.get() else { continue };
         let who = role_or_group(check, at.node, (written.role.as_ref(), written.group.as_ref()));
+        let kind = if written.role.is_some() { "role" } else { "group" };
+        let title = written.role.as_ref().or(written.group.as_ref()).map(|name| format!("{kind}:{}", name.text()));
         let mut conditions = conditions::of_grant(check, written.conditions.as_ref(), named);
         let longest = conditions::max_session(check, written.max_session.as_ref());
         conditions.extend(longest.map(|condition| NamedCondition { name: None, condition }));
         check.not_empty(Some(&written.mappings), "write at least one {account: …, role: …}");
         for mapping in written.mappings.items() {
             let target = target(check, raw, mapping);
-            if let (Some(who), Some(target)) = (&who, target) {
-                grant(check, (mapping.node, who, target), &conditions, &mut mapped);
+            if let (Some(who), Some(title), Some(target)) = (&who, &title, target) {
+                let name = format!("{title}@{}", target.name);
+                grant(check, (mapping.node, &name, who, target), &conditions, &mut mapped);
             }
         }
     }
@@ -131,17 +134,11 @@ fn id_of<'r>(all: &'r raw::Config, name: &str) -> Option<&'r str> {
 
 fn grant(
     check: &mut Check<'_>,
-    (node, who, target): (NodeId, &Who, Target),
+    (node, name, who, target): (NodeId, &str, &Who, Target),
     conditions: &[NamedCondition],
     mapped: &mut Mapped,
 ) {
-    let kind = match who {
-        Who::Role(name) => format!("role:{name}"),
-        Who::Group(name) => format!("group:{name}"),
-        Who::Source(name) => name.to_string(),
-    };
-    let name = format!("{kind}@{}", target.name);
-    let (Ok(name), Ok(everything)) = (GrantName::new(&name), Pattern::new("*")) else {
+    let (Ok(name), Ok(everything)) = (GrantName::new(name), Pattern::new("*")) else {
         let wrong =
             Wrong::new(Code::BadName, format!("the grant that this makes, \"{name}\", has more than 64 characters"));
         check.flaw(node, wrong.help("write a target and a grant, with names of your own"));

@@ -113,13 +113,16 @@ fn useless_grants(check: &mut Check<'_>, raw: &raw::Config, settings: &Settings)
     }
 }
 
-/// Why nobody can ever use a grant. All callers are workloads until people can sign in.
+/// Why nobody can ever use a grant. Whom the directory knows, and what a source says of its callers, no config tells.
 fn useless(grant: &Grant, settings: &Settings) -> Option<String> {
-    if grant.conditions.iter().any(|named| matches!(named.condition, Condition::Mfa { .. })) {
+    let is_person = |who: &Who| matches!(who, Who::User(_) | Who::DirectoryGroup(_) | Who::DirectoryRole(_));
+    if !grant.from.iter().any(is_person)
+        && grant.conditions.iter().any(|named| matches!(named.condition, Condition::Mfa { .. }))
+    {
         return Some("it requires a second factor, and pods have none".to_owned());
     }
     let given = |who: &Who| match who {
-        Who::Source(_) => true,
+        Who::Source(_) | Who::User(_) | Who::DirectoryGroup(_) | Who::DirectoryRole(_) | Who::Workload(_) => true,
         Who::Role(role) => settings.sources.iter().any(|source| source.roles.contains(role)),
         Who::Group(group) => settings.sources.iter().any(|source| source.groups.contains(group)),
     };

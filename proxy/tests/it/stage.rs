@@ -283,6 +283,8 @@ fn lease(target: &TargetName, call: &Call) -> Lease {
         roles: Vec::new(),
         attributes: std::collections::BTreeMap::new(),
         assurance: Assurance::default(),
+        principal: None,
+        actor: None,
         until: noon() + SignedDuration::from_hours(1),
     };
     let context = Context { now: noon(), from: None };
