@@ -50,7 +50,7 @@ pub use lease::Lease;
 pub use network::Networks;
 pub use pattern::{Pattern, PatternError};
 pub use permit::Permit;
-pub use principal::{Actor, DisplayName, Epoch, MAX_ACTORS, Named, OrganisationName, Principal, PrincipalKind};
+pub use principal::{Actor, DisplayName, Epoch, MAX_ACTORS, Named, OrganisationName, Principal, PrincipalKind, folded};
 pub use principal::{InvalidDisplayName, InvalidOrganisation, TooManyActors};
 pub use record::{Outcome, Record};
 pub use refusal::{Fault, Refusal, RefusalCode, Retry};

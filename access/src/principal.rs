@@ -131,8 +131,9 @@ impl DisplayName {
     }
 }
 
-/// Character by character: what `str::to_lowercase` makes of a sigma depends on what follows it.
-pub(crate) fn folded(name: &str) -> String {
+/// A text as names in a directory are compared, see [`DisplayName`]. Character by character: what `str::to_lowercase` makes
+/// of a sigma depends on what follows it.
+pub fn folded(name: &str) -> String {
     name.chars().flat_map(char::to_lowercase).collect()
 }
 

@@ -93,7 +93,7 @@ impl Workload {
     }
 
     /// Whether a caller comes through the source and has all the attributes. What its source does not say does not fit.
-    pub(crate) fn is(&self, caller: &Caller) -> bool {
+    pub fn is(&self, caller: &Caller) -> bool {
         caller.sources.contains(&self.source)
             && self
                 .attributes

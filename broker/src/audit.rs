@@ -21,7 +21,9 @@ use crate::store::{Organisation, Row, Store, StoreError};
 pub use chain::{Hash, Head, InvalidHead};
 pub(crate) use change::Change;
 pub use event::{
-    CallerSeen, ConfigChanged, Event, KeyActivated, KeyCreated, KeyRetired, LeaseIssued, LeaseRefused, NearMiss, What,
+    By, CallerSeen, ConfigChanged, Event, GroupChanged, KeyActivated, KeyCreated, KeyRetired, LeaseIssued,
+    LeaseRefused, MembersChanged, NearMiss, OrganisationCreated, PersonChanged, PersonCut, RoleAssigned, RoleChanged,
+    Subject, What, WorkloadChanged,
 };
 pub(crate) use pen::Pen;
 pub use search::{Filter, Follow, Page};
@@ -84,7 +86,8 @@ impl Book {
         Ok(Self::of(store.first_to_read().await?))
     }
 
-    pub(crate) const fn of(organisation: Organisation) -> Self {
+    /// The book of an organisation.
+    pub const fn of(organisation: Organisation) -> Self {
         Self { organisation }
     }
 

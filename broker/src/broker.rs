@@ -7,7 +7,7 @@ use access::{
     AwsCredential, Call, Caller, Clock, Context, Credential, Denial, Evidence, Lease, LeaseId, Permit, Reason, Record,
     Refusal,
 };
-use access::{RefusalCode, Rules, decide};
+use access::{DisplayName, OrganisationName, RefusalCode, Rules, decide};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use config::{Settings, Source};
@@ -15,7 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 use lease::{Ask, Lessor, ReportError};
 use uuid::Uuid;
 
-use crate::audit::{AuditError, Book, CallerSeen, Change, ConfigChanged, LeaseIssued, LeaseRefused, NearMiss, What};
+use crate::audit::{
+    AuditError, Book, By, CallerSeen, Change, ConfigChanged, LeaseIssued, LeaseRefused, NearMiss, What,
+};
+use crate::directory::DirectoryError;
 use crate::exchange::Exchange;
 use crate::issuer::Issuer;
 use crate::outbound::{OutboundError, Roots, in_words};
@@ -128,6 +131,26 @@ impl Broker {
     pub fn upholds(&self, permit: &Permit, before: &[Source]) -> bool {
         let intent = self.intent.load();
         intent.written == before && intent.rules.uphold(permit)
+    }
+
+    /// The organisation that the config is for.
+    pub const fn organisation(&self) -> &Organisation {
+        &self.organisation
+    }
+
+    /// The organisation with this name in URLs, if there is one.
+    pub async fn organisation_named(&self, slug: &OrganisationName) -> Result<Option<Organisation>, DirectoryError> {
+        Ok(self.store.organisation(slug.as_str()).await?)
+    }
+
+    /// Founds another organisation.
+    pub async fn found(
+        &self,
+        slug: &OrganisationName,
+        name: &DisplayName,
+        by: By,
+    ) -> Result<Organisation, DirectoryError> {
+        Organisation::found(&self.store, (slug, name), by, self.clock.now()).await
     }
 
     /// Our issuer, for [`crate::issuer::routes`].

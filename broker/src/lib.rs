@@ -16,6 +16,7 @@ mod outbound;
 mod sources;
 mod tokens;
 
+pub mod directory;
 mod exchange;
 pub mod issuer;
 
@@ -25,5 +26,5 @@ pub use broker::{Broker, NotReady, OpenError, Prepared};
 pub use exchange::{Narrowed, narrowed};
 pub use outbound::OutboundError;
 pub use sources::{KeySetError, SourcesError};
-pub use store::StoreError;
+pub use store::{Organisation, StoreError};
 pub use tokens::{KeysError, PlanError, SealError};

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub(crate) use connection::{Reads, Writing};
-pub(crate) use organisation::Organisation;
+pub use organisation::Organisation;
 pub(crate) use row::{Column, Row};
 pub(crate) use sql::{Sql, Value};
 pub(crate) use sqlite::directory_of;

@@ -137,8 +137,15 @@ fn human(entry: &Entry) -> String {
         }
         What::KeyActivated(key) => ("key.activated", "-", "-", String::new(), key.kid.clone()),
         What::KeyRetired(key) => ("key.retired", "-", "-", String::new(), key.kid.clone()),
+        told => (told.kind(), "-", "-", String::new(), detail_of(told)),
     };
     row([&time, what, caller, role, &call, &detail])
+}
+
+/// Of what happens rarely: the details as they stand in the book.
+fn detail_of(what: &What) -> String {
+    let written = serde_json::to_value(what).unwrap_or_default();
+    written.get("detail").map(ToString::to_string).unwrap_or_default()
 }
 
 fn called<'r>(what: &'static str, record: &'r Record) -> (&'static str, &'r str, &'r str, String, String) {

@@ -18,7 +18,15 @@ impl Change {
     /// Begins, and waits for whoever changes something in the same organisation: one change at a time sees what the one
     /// before it did.
     pub(crate) async fn begin(organisation: &Organisation, at: Timestamp) -> Result<Self, sqlx::Error> {
-        let mut writing = organisation.write().await?;
+        Self::within(organisation.write().await?, organisation, at).await
+    }
+
+    /// The same in a transaction that has begun.
+    pub(crate) async fn within(
+        mut writing: Writing,
+        organisation: &Organisation,
+        at: Timestamp,
+    ) -> Result<Self, sqlx::Error> {
         let pen = Pen::take(&mut writing, organisation, at).await?;
         Ok(Self { organisation: organisation.clone(), writing, pen })
     }

@@ -6,11 +6,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::chain::{Hash, Head};
-use super::event::{Columns, kind_of};
+use super::event::{Columns, columns_of, kind_of};
 use super::{AuditError, Event, What};
 use crate::store::{Organisation, Reads, Sql, Writing, new_id};
 
-/// Rows in one statement: 12 values each, well below what SQLite (32,766) and PostgreSQL (65,535) take.
+/// Rows in one statement: 13 values each, well below what SQLite (32,766) and PostgreSQL (65,535) take.
 const ROWS: usize = 128;
 
 /// Room for an event: a call has some 800 bytes.
@@ -50,7 +50,7 @@ impl Pen {
     /// Takes down what an access record tells, as [`What::call`] has it; the record stays whose it is, for they are many.
     pub(crate) fn tell_call(&mut self, record: &Record) -> Result<u64, AuditError> {
         let kind = kind_of(record);
-        self.line(kind, Columns::of(record), &Called { id: new_id(self.at), at: self.at, kind, detail: record })
+        self.line(kind, columns_of(record), &Called { id: new_id(self.at), at: self.at, kind, detail: record })
     }
 
     /// Writes everything that was told, many events in one statement: each statement is a hop to SQLite's thread or to
@@ -105,15 +105,15 @@ fn insert(organisation: i64, lines: impl ExactSizeIterator<Item = Line>) -> Sql 
     let is_common = lines.len() == ROWS || lines.len() == 1;
     let mut insert = Sql::new(
         "INSERT INTO events \
-         (organisation, seq, at, kind, caller, target, action, lease, request, body, previous, hash) VALUES ",
+         (organisation, seq, at, kind, caller, principal, target, action, lease, request, body, previous, hash) VALUES ",
     );
     insert.push_rows(lines.map(|line| {
-        let Columns { caller, target, action, lease, request } = line.columns;
+        let Columns { caller, principal, target, action, lease, request } = line.columns;
         let (number, seq, at, kind) = (organisation.into(), line.seq.into(), line.at.into(), line.kind.into());
-        let columns = [caller.into(), target.into(), action.into(), lease.into(), request.into()];
-        let [caller, target, action, lease, request] = columns;
+        let columns = [caller.into(), principal.into(), target.into(), action.into(), lease.into(), request.into()];
+        let [caller, principal, target, action, lease, request] = columns;
         let (body, previous, hash) = (line.body.into(), line.previous.into(), line.hash.into());
-        [number, seq, at, kind, caller, target, action, lease, request, body, previous, hash]
+        [number, seq, at, kind, caller, principal, target, action, lease, request, body, previous, hash]
     }));
     if is_common { insert } else { insert.rare() }
 }
@@ -158,7 +158,7 @@ mod tests {
             let written = Called { id, at, kind: kind_of(&record), detail: &record };
             let event = Event { id, at, what: What::call(record.clone()) };
             assert_eq!(serde_json::to_string(&written).unwrap(), serde_json::to_string(&event).unwrap());
-            assert_eq!((kind_of(&record), Columns::of(&record)), (event.what.kind(), event.what.columns()));
+            assert_eq!((kind_of(&record), columns_of(&record)), (event.what.kind(), event.what.columns()));
         }
     }
 }

@@ -124,8 +124,8 @@ fn follows(row: &Row, head: Head) -> Result<Hash, Break> {
 
 /// The columns are not hashed; they must say what the hashed event says, or a search could be made to miss it.
 fn columns_agree(row: &Row, event: &Event) -> Result<(), Break> {
-    let Columns { caller, target, action, lease, request } = event.what.columns();
-    for (name, said) in [("lease", lease), ("request", request)] {
+    let Columns { caller, principal, target, action, lease, request } = event.what.columns();
+    for (name, said) in [("principal", principal), ("lease", lease), ("request", request)] {
         if column::<Option<Uuid>>(row, name)? != said {
             return Err(Break::Column(name));
         }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Error;
 use uuid::Uuid;
 
-use super::{Reads, Row, Sql, Store, Writing};
+use super::{Reads, Row, Sql, Store, Value, Writing, new_id};
 
 /// The first: what an installation has before anybody makes another, and the one that its config file is for.
 const FIRST: i64 = 1;
@@ -14,7 +14,7 @@ const FIRST: i64 = 1;
 /// An organisation of the store. Whatever is read or written for one goes through this handle, and whatever statement it
 /// makes has the organisation's number as its first parameter. Clones are the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Organisation {
+pub struct Organisation {
     store: Store,
     known: Arc<Known>,
 }
@@ -40,6 +40,34 @@ impl Store {
         self.numbered(FIRST).await?.ok_or(Error::RowNotFound)
     }
 
+    /// The organisation with this name in URLs.
+    pub(crate) async fn organisation(&self, slug: &str) -> Result<Option<Organisation>, Error> {
+        let named = Sql::new("SELECT number, id, slug FROM organisations WHERE slug = $1 AND is_open = 1");
+        let row = { self }.row(named.bind(slug)).await?;
+        row.map(|row| Organisation::of(self, &row)).transpose()
+    }
+
+    /// Makes another organisation, whose book begins with this hash of its id, in a transaction that is still open; `None` if
+    /// one has its name already.
+    pub(crate) async fn found(
+        &self,
+        (slug, name): (&str, &str),
+        now: Timestamp,
+        beginning: impl FnOnce(Uuid) -> Value + Send,
+    ) -> Result<Option<(Organisation, Writing)>, Error> {
+        const INSERT: &str = "INSERT INTO organisations (number, id, slug, name, is_open, created, version) \
+                              SELECT MAX(number) + 1, $1, $2, $3, 1, $4, 1 FROM organisations WHERE true \
+                              ON CONFLICT (slug) DO NOTHING RETURNING number, id, slug";
+        let mut writing = self.write().await?;
+        let id = new_id(now);
+        let insert = Sql::new(INSERT).bind(id).bind(slug).bind(name).bind(now);
+        let Some(row) = writing.row(insert).await? else { return Ok(None) };
+        let organisation = Organisation::of(self, &row)?;
+        let head = organisation.sql("INSERT INTO heads (organisation, events, hash) VALUES ($1, 0, $2)");
+        writing.execute(head.bind(beginning(id))).await?;
+        Ok(Some((organisation, writing)))
+    }
+
     /// The first organisation of a store that was opened to read.
     pub(crate) async fn first_to_read(&self) -> Result<Organisation, Error> {
         self.numbered(FIRST).await?.ok_or(Error::RowNotFound)
@@ -60,12 +88,12 @@ impl Organisation {
     }
 
     /// Its name in URLs; it never changes.
-    pub(crate) fn slug(&self) -> &str {
+    pub fn slug(&self) -> &str {
         &self.known.slug
     }
 
     /// Its id.
-    pub(crate) fn id(&self) -> Uuid {
+    pub fn id(&self) -> Uuid {
         self.known.id
     }
 
@@ -93,6 +121,11 @@ impl Organisation {
     /// The row of a statement of [`Self::sql`] that gives at most one.
     pub(crate) async fn row(&self, sql: Sql) -> Result<Option<Row>, Error> {
         (&self.store).row(sql).await
+    }
+
+    /// The store itself, for what reads from there as from a transaction.
+    pub(crate) const fn reader(&self) -> &Store {
+        &self.store
     }
 
     /// Begins a transaction that writes.

@@ -42,6 +42,12 @@ impl Sql {
         self
     }
 
+    /// The same, with more text that stands in our source.
+    pub(crate) fn with(mut self, text: &'static str) -> Self {
+        self.push(text);
+        self
+    }
+
     /// Adds a piece of text that stands in our source: the only text that a statement is ever made of.
     pub(crate) fn push(&mut self, text: &'static str) -> &mut Self {
         self.text.to_mut().push_str(text);
@@ -54,6 +60,12 @@ impl Sql {
         let number = self.values.len();
         write!(self.text.to_mut(), "${number}").expect("a text takes all that is written to it");
         self
+    }
+
+    /// Adds a list of parameters, for `IN`. Lists have any length: such a statement is rare.
+    pub(crate) fn list<V: Into<Value>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
+        self.push_rows([values.into_iter().map(Into::into)]);
+        self.rare()
     }
 
     /// Adds rows: `(row), (row)`.

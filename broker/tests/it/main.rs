@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod audit;
+mod directory;
 mod keys;
 mod lend;
 mod sources;
