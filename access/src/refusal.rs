@@ -32,6 +32,8 @@ pub enum RefusalCode {
     EvidenceExpired,
     /// A token of a known issuer that fulfils no source's `match`.
     SourceUnmatched,
+    /// Whoever asks was cut off from everything.
+    Deactivated,
     /// No grant covers the call.
     NotGranted,
     /// A grant would, but a condition does not hold.
@@ -153,6 +155,7 @@ impl RefusalCode {
             Self::EvidenceInvalid => "evidence-invalid",
             Self::EvidenceExpired => "evidence-expired",
             Self::SourceUnmatched => "source-unmatched",
+            Self::Deactivated => "deactivated",
             Self::NotGranted => "not-granted",
             Self::ConditionUnmet => "condition-unmet",
             Self::PlaceholderUnknown => "placeholder-unknown",
@@ -191,6 +194,7 @@ impl RefusalCode {
             | Self::EvidenceInvalid
             | Self::EvidenceExpired
             | Self::SourceUnmatched
+            | Self::Deactivated
             | Self::NotGranted
             | Self::ConditionUnmet
             | Self::CredentialWithheld
@@ -218,6 +222,7 @@ impl RefusalCode {
             | Self::EvidenceInvalid
             | Self::EvidenceExpired
             | Self::SourceUnmatched
+            | Self::Deactivated
             | Self::NotGranted
             | Self::ConditionUnmet
             | Self::PlaceholderUnknown

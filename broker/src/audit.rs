@@ -11,15 +11,19 @@
 
 mod chain;
 mod change;
+mod draft;
 mod event;
 mod pen;
 mod search;
 mod verify;
 
+use std::sync::Arc;
+
 use crate::store::{Organisation, Row, Store, StoreError};
 
 pub use chain::{Hash, Head, InvalidHead};
 pub(crate) use change::Change;
+pub(crate) use draft::Draft;
 pub use event::{
     By, CallerSeen, ConfigChanged, Event, GroupChanged, KeyActivated, KeyCreated, KeyRetired, LeaseIssued,
     LeaseRefused, MembersChanged, NearMiss, OrganisationCreated, PersonChanged, PersonCut, RoleAssigned, RoleChanged,
@@ -44,6 +48,9 @@ pub enum AuditError {
         #[source]
         cause: serde_json::Error,
     },
+    /// An event could not be written.
+    #[error("an event cannot be written")]
+    Unwritten(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// An event cannot be put into JSON.
     #[error("an event cannot be written as JSON")]
     Unwritable(#[source] serde_json::Error),

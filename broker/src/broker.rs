@@ -15,15 +15,14 @@ use jiff::{SignedDuration, Timestamp};
 use lease::{Ask, Lessor, ReportError};
 use uuid::Uuid;
 
-use crate::audit::{
-    AuditError, Book, By, CallerSeen, Change, ConfigChanged, LeaseIssued, LeaseRefused, NearMiss, What,
-};
+use crate::audit::{AuditError, Book, By, CallerSeen, ConfigChanged, Draft, LeaseIssued, LeaseRefused, NearMiss, What};
 use crate::directory::DirectoryError;
 use crate::exchange::Exchange;
 use crate::issuer::Issuer;
 use crate::outbound::{OutboundError, Roots, in_words};
+use crate::scribe::{Entry, Scribe, Unwritten};
 use crate::sources::{Sources, SourcesError};
-use crate::store::{Organisation, Store, StoreError, leases, new_id};
+use crate::store::{Organisation, Store, StoreError, new_id};
 use crate::tokens::{KeysError, MintError, Tokens};
 
 /// When the signing keys could not be tended, it is tried again after this.
@@ -66,6 +65,7 @@ pub struct Broker {
     clock: Clock,
     store: Store,
     organisation: Organisation,
+    scribe: Scribe,
     tokens: Arc<Tokens>,
     intent: ArcSwap<Intent>,
 }
@@ -97,7 +97,8 @@ impl Broker {
         let store = Store::open(&settings.broker.store).await?;
         let organisation = store.first(&settings.realm, clock.now()).await.map_err(OpenError::Organisation)?;
         let tokens = Tokens::open(organisation.clone(), (&settings.realm, &settings.broker), clock.clone()).await?;
-        Ok(Self { clock, store, organisation, tokens: Arc::new(tokens), intent: ArcSwap::from_pointee(intent) })
+        let scribe = Scribe::new(store.clone(), clock.clone());
+        Ok(Self { clock, store, organisation, scribe, tokens: Arc::new(tokens), intent: ArcSwap::from_pointee(intent) })
     }
 
     /// Gets other sources, targets, grants and endpoints ready. Nothing changes yet, and all that can fail has not.
@@ -121,7 +122,7 @@ impl Broker {
             grants: intent.rules.targets().map(|target| intent.rules.grants(&target.name).len()).sum(),
             waiting: waiting.iter().map(|key| (*key).to_owned()).collect(),
         };
-        self.write([What::ConfigChanged(changed)]).await?;
+        self.write([What::ConfigChanged(changed)]).await.map_err(|error| AuditError::Unwritten(Arc::new(error)))?;
         self.intent.store(Arc::new(intent));
         Ok(())
     }
@@ -193,7 +194,8 @@ impl Broker {
 
     /// The flow. What it lends has been written down when it comes back.
     async fn lend(&self, ask: &Ask, now: Timestamp) -> Result<Lease, Declined> {
-        let caller = Arc::new(self.intent.load_full().sources.verify(&ask.evidence, now).await?);
+        let caller = self.intent.load_full().sources.verify(&ask.evidence, now).await?;
+        let caller = Arc::new(self.resolve(caller).await?);
         let permit = self.decide(&caller, ask, now)?;
         let known = |refusal: Refusal| Declined {
             caller: Some(seen(&caller)),
@@ -208,6 +210,19 @@ impl Broker {
         }
         self.write_down(ask, &lease, (session, token)).await.map_err(|error| known(unwritten(&error)))?;
         Ok(lease)
+    }
+
+    /// Who a caller is in the directory. Whoever was cut off there is nobody here.
+    async fn resolve(&self, caller: Caller) -> Result<Caller, Declined> {
+        let (caller, is_active) = self.organisation.resolve(caller).await.map_err(|error| unresolved(&error))?;
+        if is_active == Some(false) {
+            return Err(Declined {
+                caller: Some(seen(&caller)),
+                near: Vec::new(),
+                refusal: cut_off().about(&*caller.subject),
+            });
+        }
+        Ok(caller)
     }
 
     /// Our token for a credential. A cloud reads the token by its own clock: where a refusal shows that it is not ours,
@@ -245,7 +260,7 @@ impl Broker {
     }
 
     /// The lease and its event, both or neither.
-    async fn write_down(&self, ask: &Ask, lease: &Lease, (session, token): (String, Uuid)) -> Result<(), AuditError> {
+    async fn write_down(&self, ask: &Ask, lease: &Lease, (session, token): (String, Uuid)) -> Result<(), Unwritten> {
         let Credential::Aws(credential) = lease.credential();
         let permit = lease.permit();
         let event = LeaseIssued {
@@ -262,14 +277,12 @@ impl Broker {
             token,
             until: lease.until(),
         };
-        let mut change = Change::begin(&self.organisation, self.clock.now()).await?;
-        let seq = change.tell(What::LeaseIssued(event.into()))?;
-        change.execute(leases::insert(&self.organisation, lease, (&credential.access_key_id, seq))).await?;
-        change.commit().await?;
-        Ok(())
+        let drafts = vec![Draft::of(What::LeaseIssued(event.into()), self.clock.now())?];
+        let lease = Some((lease.clone(), credential.access_key_id.clone()));
+        self.scribe.write(Entry { organisation: self.organisation.clone(), drafts, lease }).await
     }
 
-    async fn write_refusal(&self, ask: &Ask, declined: &Declined) -> Result<(), AuditError> {
+    async fn write_refusal(&self, ask: &Ask, declined: &Declined) -> Result<(), Unwritten> {
         let event = LeaseRefused {
             request: ask.request,
             caller: declined.caller.as_deref().cloned(),
@@ -282,25 +295,18 @@ impl Broker {
         self.write([What::LeaseRefused(event.into())]).await
     }
 
-    /// Access records in one transaction, in this order.
-    async fn write_calls(&self, records: &[Record]) -> Result<(), AuditError> {
-        let mut change = Change::begin(&self.organisation, self.clock.now()).await?;
-        for record in records {
-            change.tell_call(record)?;
-        }
-        change.commit().await?;
-        Ok(())
+    /// Access records, all or none, in this order.
+    async fn write_calls(&self, records: &[Record]) -> Result<(), Unwritten> {
+        let now = self.clock.now();
+        let drafts = records.iter().map(|record| Draft::of_call(record, now)).collect::<Result<_, _>>()?;
+        self.scribe.write(Entry::events(&self.organisation, drafts)).await
     }
 
-    /// Events in one transaction, in this order.
-    async fn write(&self, events: impl IntoIterator<Item = What> + Send) -> Result<(), AuditError> {
-        let events: Vec<_> = events.into_iter().collect();
-        let mut change = Change::begin(&self.organisation, self.clock.now()).await?;
-        for event in events {
-            change.tell(event)?;
-        }
-        change.commit().await?;
-        Ok(())
+    /// Events, all or none, in this order.
+    async fn write(&self, events: impl IntoIterator<Item = What> + Send) -> Result<(), Unwritten> {
+        let now = self.clock.now();
+        let drafts = events.into_iter().map(|event| Draft::of(event, now)).collect::<Result<_, _>>()?;
+        self.scribe.write(Entry::events(&self.organisation, drafts)).await
     }
 }
 
@@ -322,7 +328,8 @@ impl Lessor for Broker {
 
     async fn recognise(&self, evidence: Arc<Evidence>) -> Result<String, Refusal> {
         let caller = self.intent.load_full().sources.verify(&evidence, self.clock.now()).await?;
-        Ok(caller.subject.clone())
+        let caller = self.resolve(caller).await.map_err(|declined| declined.refusal)?;
+        Ok(caller.subject)
     }
 
     async fn report(&self, records: &[Record]) -> Result<(), ReportError> {
@@ -391,6 +398,10 @@ fn helped(denial: &Denial, caller: &Caller, call: &Call) -> Refusal {
     }
 }
 
+fn unresolved(error: &DirectoryError) -> Refusal {
+    Refusal::new(RefusalCode::BrokerUnavailable, format!("the directory cannot be asked: {}", in_words(error)))
+}
+
 fn unsigned(error: &MintError) -> Refusal {
     Refusal::new(RefusalCode::BrokerUnavailable, format!("no token can be signed: {}", in_words(error)))
 }
@@ -400,7 +411,15 @@ fn ended(lease: &Lease) -> Refusal {
     Refusal::new(RefusalCode::ExchangeUnavailable, message).help("does the clock of this machine go right?")
 }
 
-fn unwritten(error: &AuditError) -> Refusal {
+fn cut_off() -> Refusal {
+    Refusal::new(RefusalCode::Deactivated, "whoever asks was deactivated in the directory")
+        .help("an administrator of the organisation can activate it again")
+}
+
+fn unwritten(error: &Unwritten) -> Refusal {
+    if matches!(error, Unwritten::CutOff) {
+        return cut_off();
+    }
     Refusal::new(
         RefusalCode::BrokerUnavailable,
         format!("nothing is lent that is not written down: {}", in_words(error)),

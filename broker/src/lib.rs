@@ -21,6 +21,7 @@ mod exchange;
 pub mod issuer;
 
 mod broker;
+mod scribe;
 
 pub use broker::{Broker, NotReady, OpenError, Prepared};
 pub use exchange::{Narrowed, narrowed};

@@ -1,6 +1,5 @@
 //! A transaction that changes what is an organisation's, and tells the book of it: both or neither.
 
-use access::Record;
 use jiff::Timestamp;
 
 use super::{AuditError, Pen, What};
@@ -49,11 +48,6 @@ impl Change {
     /// Tells the book, and returns the event's number.
     pub(crate) fn tell(&mut self, what: What) -> Result<u64, AuditError> {
         self.pen.tell(what)
-    }
-
-    /// Tells the book of a call, as [`Pen::tell_call`] does.
-    pub(crate) fn tell_call(&mut self, record: &Record) -> Result<u64, AuditError> {
-        self.pen.tell_call(record)
     }
 
     /// Writes the events and makes all of it so.

@@ -33,7 +33,7 @@ pub struct Event {
 }
 
 /// What events are searched by.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Columns {
     pub(super) caller: Option<String>,
     /// Whom of the directory it is about.

@@ -10,4 +10,5 @@ mod keys;
 mod lend;
 mod sources;
 mod stage;
+mod standing;
 mod stores;

@@ -18,6 +18,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lease::{Ask, Lessor};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::stage::settings::settings;
@@ -97,6 +98,8 @@ pub(crate) struct Script {
     pub(crate) documents: Option<(Value, Value)>,
     /// For STS: answers to give before the good ones.
     pub(crate) answers: Vec<(u16, String)>,
+    /// For STS: an answer costs a permit.
+    pub(crate) gate: Option<Arc<Semaphore>>,
     /// Requests for the JWKS, or bodies and hosts of requests to STS.
     pub(crate) seen: Vec<(String, String)>,
 }
@@ -299,9 +302,16 @@ fn sts_routes(state: (Shared, Hands)) -> Router {
 }
 
 async fn sts(State((script, hands)): State<(Shared, Hands)>, headers: HeaderMap, body: String) -> Response {
-    let mut script = script.lock().unwrap();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    script.seen.push((host.to_owned(), body));
+    let gate = {
+        let mut script = script.lock().unwrap();
+        script.seen.push((host.to_owned(), body));
+        script.gate.clone()
+    };
+    if let Some(gate) = gate {
+        gate.acquire().await.unwrap().forget();
+    }
+    let mut script = script.lock().unwrap();
     if !script.answers.is_empty() {
         let (status, body) = script.answers.remove(0);
         // Back here, where the next answer is a good one: whoever follows is found out.

@@ -139,6 +139,7 @@ const fn error_code(code: RefusalCode, dialect: Dialect) -> &'static str {
         | C::EvidenceInvalid
         | C::EvidenceExpired
         | C::SourceUnmatched
+        | C::Deactivated
         | C::NotGranted
         | C::ConditionUnmet
         | C::PlaceholderAstray
