@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// The clouds that we countersign for.
+/// Whose API a call is to: the clouds that we countersign for, and we ourselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cloud {
@@ -18,6 +18,8 @@ pub enum Cloud {
     Azure,
     /// Oracle Cloud Infrastructure.
     Oci,
+    /// Our own broker's API. No config can name it: what may be done there is granted there.
+    Countersign,
 }
 
 impl Cloud {
@@ -28,6 +30,7 @@ impl Cloud {
             Self::Gcp => "gcp",
             Self::Azure => "azure",
             Self::Oci => "oci",
+            Self::Countersign => "countersign",
         }
     }
 }

@@ -121,11 +121,12 @@ impl Refusal {
 
 impl RefusalCode {
     /// All of them, in the order of their definition.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::EvidenceMissing,
         Self::EvidenceInvalid,
         Self::EvidenceExpired,
         Self::SourceUnmatched,
+        Self::Deactivated,
         Self::NotGranted,
         Self::ConditionUnmet,
         Self::PlaceholderUnknown,

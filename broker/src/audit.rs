@@ -25,9 +25,9 @@ pub use chain::{Hash, Head, InvalidHead};
 pub(crate) use change::Change;
 pub(crate) use draft::Draft;
 pub use event::{
-    By, CallerSeen, ConfigChanged, Event, GroupChanged, KeyActivated, KeyCreated, KeyRetired, LeaseIssued,
-    LeaseRefused, MembersChanged, NearMiss, OrganisationCreated, PersonChanged, PersonCut, RoleAssigned, RoleChanged,
-    Subject, What, WorkloadChanged,
+    ApiTokenChanged, By, CallerSeen, ConfigChanged, Event, GroupChanged, KeyActivated, KeyCreated, KeyRetired,
+    LeaseIssued, LeaseRefused, MembersChanged, NearMiss, OrganisationCreated, PersonChanged, PersonCut, RoleAssigned,
+    RoleChanged, Subject, What, WorkloadChanged,
 };
 pub(crate) use pen::Pen;
 pub use search::{Filter, Follow, Page};

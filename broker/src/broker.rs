@@ -154,6 +154,11 @@ impl Broker {
         Organisation::found(&self.store, (slug, name), by, self.clock.now()).await
     }
 
+    /// The time, as this broker has it.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Our issuer, for [`crate::issuer::routes`].
     pub fn issuer(&self) -> Issuer {
         Issuer::of(self.tokens.clone())

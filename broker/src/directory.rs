@@ -3,6 +3,8 @@
 //! Whatever changes it goes through an [`Edit`]: one transaction with the change, the events that tell of it, and the
 //! recall of what was lent because of what is no more.
 
+mod answers;
+mod api_tokens;
 mod edit;
 mod effective;
 mod groups;
@@ -18,6 +20,8 @@ mod workloads;
 
 use crate::audit::AuditError;
 
+pub use answers::Answer;
+pub use api_tokens::{ApiToken, LONGEST, NotTaken};
 pub use edit::{Edit, Version};
 pub use effective::{Effective, Via};
 pub use groups::{Group, GroupProfile};

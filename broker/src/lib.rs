@@ -20,6 +20,7 @@ pub mod directory;
 mod exchange;
 pub mod issuer;
 
+pub mod api;
 mod broker;
 mod scribe;
 

@@ -14,8 +14,8 @@ use uuid::Uuid;
 pub(super) use call::{columns_of, kind_of};
 pub use config::ConfigChanged;
 pub use directory::{
-    By, GroupChanged, MembersChanged, OrganisationCreated, PersonChanged, PersonCut, RoleAssigned, RoleChanged,
-    Subject, WorkloadChanged,
+    ApiTokenChanged, By, GroupChanged, MembersChanged, OrganisationCreated, PersonChanged, PersonCut, RoleAssigned,
+    RoleChanged, Subject, WorkloadChanged,
 };
 pub use key::{KeyActivated, KeyCreated, KeyRetired};
 pub use lease::{CallerSeen, LeaseIssued, LeaseRefused, NearMiss};
@@ -134,6 +134,10 @@ kinds! {
     WorkloadDeactivated = "workload.deactivated": WorkloadChanged,
     /// A program may come again.
     WorkloadReactivated = "workload.reactivated": WorkloadChanged,
+    /// A token for the API was made.
+    ApiTokenCreated = "api_token.created": ApiTokenChanged,
+    /// A token for the API was revoked.
+    ApiTokenRevoked = "api_token.revoked": ApiTokenChanged,
     /// A program left the directory.
     WorkloadDeleted = "workload.deleted": WorkloadChanged,
 }

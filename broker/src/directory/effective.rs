@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use access::{DisplayName, GroupId, PrincipalId};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::DirectoryError;
@@ -13,7 +14,7 @@ use crate::store::{Organisation, Row};
 const MAX_WAYS: usize = 8;
 
 /// `{"effective": ["orders:read"], "source": {"orders:read": [{"role": "reader", "via": ["engineering", "staff"]}]}}`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Effective {
     /// Every permission, once.
     pub effective: Vec<String>,
@@ -25,7 +26,7 @@ pub struct Effective {
 }
 
 /// One way to a permission.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 pub struct Via {
     /// The role that has it.
     pub role: String,

@@ -4,6 +4,7 @@
 // Helpers of tests may unwrap as tests may: clippy knows them by this.
 #![cfg(test)]
 
+mod api;
 mod audit;
 mod directory;
 mod keys;

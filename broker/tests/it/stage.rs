@@ -23,10 +23,12 @@ use uuid::Uuid;
 
 use crate::stage::settings::settings;
 
+mod client;
 mod postgres;
 mod settings;
 mod sql;
 
+pub(crate) use client::{Reply, Served};
 pub(crate) use sql::{fill, make_room, number, run, texts};
 
 pub(crate) const AUDIENCE: &str = "countersign";
@@ -361,4 +363,14 @@ pub(crate) fn rsa(kid: &str) -> (EncodingKey, Value) {
     let mut jwk = Jwk::from_encoding_key(&key, Algorithm::RS256).unwrap();
     jwk.common.key_id = Some(kid.to_owned());
     (key, serde_json::to_value(jwk).unwrap())
+}
+
+/// Compares a text with a file that is checked in; `UPDATE_GOLDEN=1` writes it.
+pub(crate) fn golden(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(expected == found, "{} is not what comes out; look at the difference with UPDATE_GOLDEN=1", path.display());
 }

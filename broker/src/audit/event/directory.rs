@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use access::{DisplayName, GroupId, Named, OrganisationName, PrincipalId, RequestId, RoleId, SourceName};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -170,6 +171,22 @@ pub struct WorkloadChanged {
     pub epoch: u64,
 }
 
+/// A token for the API was made or revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiTokenChanged {
+    /// By whom.
+    pub by: By,
+    /// The token.
+    pub token: Named<PrincipalId>,
+    /// Whose it is, if it is not an operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PrincipalId>,
+    /// What may be done with it: rules.
+    pub scopes: Value,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
 fn about(by: &By, principal: Option<PrincipalId>) -> Columns {
     let caller = match &by.subject {
         Subject::Principal { name, .. } => name.to_string(),
@@ -204,4 +221,5 @@ about! {
     RoleChanged = |_it| None,
     RoleAssigned = |it| it.principal,
     WorkloadChanged = |it| Some(it.workload.id),
+    ApiTokenChanged = |it| Some(it.token.id),
 }
