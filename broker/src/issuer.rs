@@ -92,7 +92,7 @@ impl Issuer {
     }
 }
 
-/// The issuer's two routes, under the path of its URL; GET and HEAD, and nothing else.
+/// The issuer's two routes, under the path of its URL; GET and HEAD.
 pub fn routes(issuer: &Issuer) -> Router {
     let path = Url::parse(issuer.name()).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
     // A path may have a segment that starts with `:`, which older routers took for a parameter.

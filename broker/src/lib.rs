@@ -20,8 +20,10 @@ pub mod directory;
 mod exchange;
 pub mod issuer;
 
-pub mod api;
 mod broker;
+
+pub mod api;
+pub mod http;
 mod scribe;
 
 pub use broker::{Broker, NotReady, OpenError, Prepared};

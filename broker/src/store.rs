@@ -113,6 +113,11 @@ impl Store {
     }
 }
 
+/// A time as the store keeps it: in whole microseconds. What is told of something must be what is read of it later.
+pub(crate) fn kept(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
 /// A UUIDv7 (RFC 9562 §5.7) of `now`, so that ids sort by time.
 pub(crate) fn new_id(now: Timestamp) -> Uuid {
     let mut random = [0; 10];

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use access::{Pattern, SourceName, TargetName};
+use access::{DisplayName, Pattern, SourceName, TargetName};
 use broker::audit::Head;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::complete;
 
@@ -63,6 +63,12 @@ pub(crate) enum Output {
 pub(crate) enum Command {
     /// Run the sidecar with its embedded broker, until a signal
     Proxy,
+    /// Run the broker without a sidecar, until a signal: its API, the issuer's documents
+    Broker {
+        /// What else
+        #[command(subcommand)]
+        command: Option<BrokerCommand>,
+    },
     /// Run a command behind a proxy of its own, with placeholders instead of credentials
     Run(Run),
     /// Check a config: all errors at once, with file, line and hint
@@ -88,6 +94,29 @@ pub(crate) enum Command {
     },
     /// Print the version
     Version,
+}
+
+/// `countersign broker …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BrokerCommand {
+    /// Make the store, its keys and the first organisation, and print an administrator's token, once
+    Init,
+    /// Make another token for the API of the first organisation, and print it, once
+    Token(NewToken),
+}
+
+/// `countersign broker token`
+#[derive(Debug, Args)]
+pub(crate) struct NewToken {
+    /// What it is for
+    #[arg(long, value_name = "TEXT", value_parser = display_name, default_value = "operator")]
+    pub(crate) name: DisplayName,
+    /// How long it lasts, 366 days at the most: `15m`, `24h`, `30d`
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, default_value = "24h")]
+    pub(crate) lasts: SignedDuration,
+    /// What may be done with it, as a pattern: `countersign:Get*`; may be given several times
+    #[arg(long = "action", value_name = "PATTERN", value_parser = pattern, default_value = "*")]
+    pub(crate) actions: Vec<Pattern>,
 }
 
 /// `countersign run -- CMD…`
@@ -214,6 +243,19 @@ pub(crate) struct Search {
     /// At most so many, 1,000 at the most
     #[arg(long, default_value_t = 100)]
     pub(crate) limit: u32,
+}
+
+fn display_name(text: &str) -> Result<DisplayName, access::InvalidDisplayName> {
+    DisplayName::new(text)
+}
+
+fn duration(text: &str) -> Result<SignedDuration, jiff::Error> {
+    // Days are not a fixed length to jiff; here they are 24 hours.
+    match text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok()) {
+        Some(days) => SignedDuration::try_from_hours(days.saturating_mul(24))
+            .ok_or_else(|| jiff::Error::from_args(format_args!("that is too long"))),
+        None => text.parse(),
+    }
 }
 
 fn pattern(text: &str) -> Result<Pattern, access::PatternError> {

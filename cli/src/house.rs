@@ -1,35 +1,23 @@
 //! The wiring: one config → a broker, a lease cache in front of it, a proxy in front of that, and the issuer's documents.
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::Clock;
-use broker::{Broker, issuer};
+use broker::Broker;
 use config::Settings;
 use lease::Leases;
 use proxy::{Inherited, Parts, Proxy, authority, stand_ins};
-use serve::{Drained, Hangups, Listener, Log, Shutdown, Stops};
+use serve::{Drained, Hangups, Log, Shutdown, Stops};
 
+use crate::broker::{self as served, IssuerDuty};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::Printer;
 use crate::reload::{self, Loaded, Reloads, Running};
 use crate::telemetry::{Telemetry, health};
-
-/// Clouds fetch two documents now and then; more connections than this are not theirs.
-const ISSUER_CONNECTIONS: usize = 256;
-
-/// Whether this process has to serve the issuer's documents itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IssuerDuty {
-    /// Yes: clouds look for them at this address.
-    Always,
-    /// Unless the address is taken: `run` stands beside a `proxy`, or another `run`, on the same store, which has the same keys.
-    UnlessTaken,
-}
 
 /// A sidecar with its embedded broker, sockets bound, files written.
 pub(crate) struct House {
@@ -47,9 +35,9 @@ impl House {
         (inherited, duty): (Inherited, IssuerDuty),
     ) -> Result<Self, Failure> {
         let shutdown = Shutdown::new();
-        let lessor = Arc::new(open_broker(settings, clock.clone()).await?);
-        serve_issuer(settings, &lessor, (&shutdown, duty)).await?;
-        keep_keys_rotating(&lessor, &shutdown);
+        let lessor = Arc::new(served::open(settings, clock.clone()).await?);
+        served::serve(settings, &lessor, (&shutdown, duty)).await?;
+        served::keep_keys_rotating(&lessor, &shutdown);
         let leases = Arc::new(Leases::new(lessor.clone(), clock.clone(), shutdown.clone()));
         let root = authority(&settings.proxy.ca, stand_ins(&settings.endpoints), clock.now())
             .map_err(|error| Failure::from_error(Exit::Config, &error))?;
@@ -129,7 +117,7 @@ pub(crate) async fn proxy(
 
 /// `countersign issuer`: what must be found under the issuer URL, for whoever hosts it elsewhere.
 pub(crate) async fn issuer(settings: &Settings, clock: Clock, printer: &Printer) -> Result<(), Failure> {
-    let issuer = open_broker(settings, clock).await?.issuer();
+    let issuer = served::open(settings, clock).await?.issuer();
     let documents = issuer.documents();
     printer.json(&serde_json::json!({
         "issuer": issuer.name(),
@@ -140,44 +128,6 @@ pub(crate) async fn issuer(settings: &Settings, clock: Clock, printer: &Printer)
 
 fn parsed(document: &str) -> Result<serde_json::Value, Failure> {
     serde_json::from_str(document).map_err(|error| Failure::from_error(Exit::Other, &error))
-}
-
-async fn open_broker(settings: &Settings, clock: Clock) -> Result<Broker, Failure> {
-    Broker::open(settings, clock).await.map_err(|error| Failure::from_error(Exit::Other, &error))
-}
-
-/// Serves discovery and JWKS until the shutdown begins.
-async fn serve_issuer(
-    settings: &Settings,
-    broker: &Arc<Broker>,
-    (shutdown, duty): (&Shutdown, IssuerDuty),
-) -> Result<(), Failure> {
-    let tls =
-        settings.broker.tls.as_ref().map(|files| serve::server_config(&files.certificate, &files.key)).transpose();
-    let tls = tls.map_err(|error| Failure::from_error(Exit::Config, &error))?;
-    let listener = match Listener::bind(settings.broker.listen, ISSUER_CONNECTIONS).await {
-        Err(error) if duty == IssuerDuty::UnlessTaken && error.source.kind() == ErrorKind::AddrInUse => {
-            tracing::info!(address = %error.address, "the issuer's address is taken; its documents are left to whoever listens there");
-            return Ok(());
-        }
-        bound => bound.map_err(|error| {
-            Failure::from_error(Exit::Network, &error)
-                .help("is another `countersign proxy` running? `broker.listen` says the address")
-        })?,
-    };
-    shutdown.spawn(serve::router(listener, issuer::routes(&broker.issuer()), tls, shutdown.clone()));
-    Ok(())
-}
-
-/// Keeps the signing keys rotating until the shutdown begins.
-fn keep_keys_rotating(broker: &Arc<Broker>, shutdown: &Shutdown) {
-    let (broker, stopping) = (broker.clone(), shutdown.clone());
-    shutdown.spawn(async move {
-        tokio::select! {
-            () = broker.tend() => {}
-            () = stopping.begun() => {}
-        }
-    });
 }
 
 fn cannot_start(error: &proxy::BindError) -> Failure {

@@ -9,6 +9,7 @@ mod audit;
 mod explain;
 mod validate;
 
+mod broker;
 mod child;
 mod files;
 mod house;
@@ -64,6 +65,10 @@ fn dispatch(Cli { global, command }: Cli, log: Option<Log>) -> Result<ExitCode, 
         Command::Proxy => {
             let loaded = Loaded::read(global.config(), &printer)?;
             run_async(house::proxy(loaded, (clock(), log), &printer))
+        }
+        Command::Broker { command } => {
+            let settings = validate::load(global.config(), &printer)?;
+            run_async(async move { broker::run(command, (&settings, clock()), &printer).await })
         }
         Command::Run(run) => run_async(run::run(run, validate::load(global.config(), &printer)?, clock())),
         Command::ExecForRun(exec) => Err(child::become_command(exec.parent, &exec.command)),

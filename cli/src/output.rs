@@ -56,6 +56,24 @@ impl Printer {
         }
     }
 
+    /// Says, on stderr, where the broker and its telemetry listen.
+    pub(crate) fn broker_started(&self, broker: Option<SocketAddr>, telemetry: Option<SocketAddr>) {
+        match self.0 {
+            Output::Human => {
+                broker.iter().for_each(|address| eprintln!("countersign: broker on {address}"));
+                telemetry.iter().for_each(|address| eprintln!("countersign: health and metrics on http://{address}"));
+            }
+            Output::Json => eprintln!(
+                "{}",
+                json!({
+                    "schema": "countersign.broker-started/v1",
+                    "broker": broker.map(|address| address.to_string()),
+                    "telemetry": telemetry.map(|address| format!("http://{address}")),
+                })
+            ),
+        }
+    }
+
     /// Says, on stderr, that a list goes on, and from where.
     pub(crate) fn more(&self, before: u64) {
         match self.0 {

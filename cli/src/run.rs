@@ -12,9 +12,10 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use crate::args::Run;
+use crate::broker::IssuerDuty;
 use crate::child;
 use crate::failure::{Exit, Failure};
-use crate::house::{AFTER_THE_COMMAND, House, IssuerDuty};
+use crate::house::{AFTER_THE_COMMAND, House};
 
 /// What the command must not inherit: other credentials, which SDKs would prefer to placeholders or which would leak into
 /// the command, and another proxy for everything.

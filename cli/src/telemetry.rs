@@ -54,15 +54,21 @@ impl Telemetry {
 pub(crate) fn health(proxy: &Proxy<Broker>, broker: Arc<Broker>) -> Health {
     let vitals = proxy.vitals();
     let (serves, evidence) = (vitals.clone(), vitals.clone());
-    Health::default()
+    let health = Health::default()
         .check("proxy", move || Box::pin(std::future::ready(serves.serves())))
         .check("token", move || Box::pin(std::future::ready(evidence.has_evidence())))
+        .counted(Arc::new(vitals));
+    broker_health(health, broker)
+}
+
+/// Ready is a broker that could lend.
+pub(crate) fn broker_health(health: Health, broker: Arc<Broker>) -> Health {
+    health
         .check("broker", move || {
             let broker = broker.clone();
             Box::pin(async move { broker.ready().await.map_err(|error| error.to_string()) })
         })
         .counted(Arc::new(Build))
-        .counted(Arc::new(vitals))
 }
 
 /// What this is.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::chain::{Hash, Head};
 use super::event::Columns;
 use super::{AuditError, Draft, What};
-use crate::store::{Organisation, Reads, Sql, Writing};
+use crate::store::{Organisation, Reads, Sql, Writing, kept};
 
 /// Rows in one statement: 13 values each, well below what SQLite (32,766) and PostgreSQL (65,535) take.
 const ROWS: usize = 128;
@@ -27,7 +27,7 @@ impl Pen {
         let head = of.sql("UPDATE heads SET events = events WHERE organisation = $1 RETURNING events, hash");
         let head = writing.row(head).await?.ok_or(sqlx::Error::RowNotFound)?;
         let head = Head { count: head.get("events")?, hash: head.get("hash")? };
-        Ok(Self { organisation: of.number(), at, head, lines: Vec::new() })
+        Ok(Self { organisation: of.number(), at: kept(at), head, lines: Vec::new() })
     }
 
     /// When it writes.

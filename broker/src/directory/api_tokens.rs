@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::page::rows_for;
 use super::{DirectoryError, Edit, Page};
 use crate::audit::{ApiTokenChanged, What};
-use crate::store::{Organisation, Reads, Row};
+use crate::store::{Organisation, Reads, Row, kept};
 
 /// What every token begins with, so that whoever searches for leaked secrets finds it.
 const PREFIX: &str = "csat_";
@@ -155,7 +155,7 @@ impl Edit {
             let why = format!("a token has 1 to {MAX_SCOPES} scopes");
             return Err(DirectoryError::Invalid { field: "scopes", why });
         }
-        let (id, secret) = (PrincipalId::new(self.id()), secret());
+        let (id, secret, expires) = (PrincipalId::new(self.id()), secret(), kept(expires));
         let token = ApiToken { id, name, owner, scopes, created: self.at(), expires, used: None, is_active: true };
         self.add_principal((id, PrincipalKind::ApiToken), true).await?;
         let insert = self.sql(
