@@ -7,14 +7,17 @@
 mod authorised;
 mod body;
 mod gate;
+mod groups;
 mod openapi;
 mod problem;
 mod query;
 mod repeated;
+mod roles;
 mod routes;
 mod tokens;
 mod users;
 mod version;
+mod workloads;
 
 use std::sync::Arc;
 

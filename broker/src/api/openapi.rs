@@ -130,10 +130,10 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
 
 fn in_path(name: &str) -> ParameterBuilder {
     let text = ObjectBuilder::new().schema_type(Type::String);
-    let text = if name == "organisation" {
-        text.pattern(Some("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))
-    } else {
-        text.format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
+    let text = match name {
+        "organisation" => text.pattern(Some("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")),
+        "kind" => text.enum_values(Some(["principal", "group"])),
+        _ => text.format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
     };
     ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True).schema(Some(text))
 }

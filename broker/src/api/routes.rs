@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, Type};
 
-use super::{Api, Handler, tokens, users};
+use super::{Api, Handler, groups, roles, tokens, users, workloads};
 
 /// One method of one path.
 pub struct Endpoint {
@@ -65,7 +65,9 @@ pub(super) struct Traits {
 
 /// Everything that the API does.
 pub fn all() -> Vec<Endpoint> {
-    [users::endpoints(), tokens::endpoints()].into_iter().flatten().collect()
+    let rooms =
+        [users::endpoints(), groups::endpoints(), roles::endpoints(), workloads::endpoints(), tokens::endpoints()];
+    rooms.into_iter().flatten().collect()
 }
 
 impl Endpoint {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use access::{GroupId, PrincipalId};
 use uuid::Uuid;
 
-use super::{DirectoryError, Edit, Group};
+use super::page::rows_for;
+use super::{DirectoryError, Edit, Group, Page};
 use crate::audit::{MembersChanged, What};
 use crate::store::{Organisation, Reads, Sql, Value};
 
@@ -59,6 +60,18 @@ impl Organisation {
         let page = self.sql(MEMBERS).bind(group.uuid()).bind(after.unwrap_or(Uuid::nil())).bind(limit);
         let rows = self.rows(page).await?;
         Ok(rows.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?)
+    }
+}
+
+impl Organisation {
+    /// The same as a page of a list.
+    pub async fn members_page(
+        &self,
+        group: GroupId,
+        (after, limit): (Option<Uuid>, u32),
+    ) -> Result<Page<Uuid>, DirectoryError> {
+        let ids = self.members(group, (after, rows_for(limit))).await?;
+        Ok(Page::of(ids.into_iter().collect(), limit, |id| *id))
     }
 }
 

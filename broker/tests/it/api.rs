@@ -1,6 +1,7 @@
 //! The REST API, over the wire: what it does, and whom it refuses.
 
 mod coverage;
+mod resources;
 
 use std::sync::Arc;
 

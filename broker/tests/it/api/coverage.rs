@@ -16,6 +16,12 @@ fn body(action: &str) -> Option<Value> {
     match action {
         "CreateUser" => Some(json!({"user_name": "bob"})),
         "UpdateUser" => Some(json!({"user_name": "alice"})),
+        "CreateGroup" | "UpdateGroup" => Some(json!({"name": format!("by {action}")})),
+        "UpdateGroupMembers" => Some(json!({"add": []})),
+        "CreateRole" | "UpdateRole" => Some(json!({"name": format!("by {action}"), "permissions": ["orders:read"]})),
+        "CreateWorkload" | "UpdateWorkload" => {
+            Some(json!({"name": format!("by {action}"), "source": "shop-pods", "attributes": {"namespace": "shop"}}))
+        }
         "CreateApiToken" => Some(
             json!({"name": "x", "expires": "2026-11-24T00:00:00Z", "scopes": [{"actions": ["countersign:GetUser"]}]}),
         ),
@@ -66,8 +72,22 @@ async fn every_route_refuses_whoever_may_not() {
         let alice = world.create("/users", json!({"user_name": format!("alice-{}", endpoint.action)})).await;
         let written = body("CreateApiToken").unwrap();
         let token = world.create("/api-tokens", written).await;
-        let path = endpoint.path.replace("{user}", alice["id"].as_str().unwrap());
-        let path = format!("{}{}", super::ACME, path.replace("{token}", token["id"].as_str().unwrap()));
+        let named = json!({"name": endpoint.action});
+        let (group, role) = (world.create("/groups", named.clone()).await, world.create("/roles", named).await);
+        let workload = json!({"name": endpoint.action, "source": "shop-pods", "attributes": {"namespace": "shop"}});
+        let workload = world.create("/workloads", workload).await;
+        let made = [
+            ("{user}", &alice),
+            ("{group}", &group),
+            ("{role}", &role),
+            ("{workload}", &workload),
+            ("{token}", &token),
+        ];
+        let made = made.map(|(name, it)| (name, it["id"].as_str().unwrap()));
+        let others = [("{kind}", "principal"), ("{holder}", alice["id"].as_str().unwrap())];
+        let path =
+            made.into_iter().chain(others).fold(endpoint.path.to_owned(), |path, (name, id)| path.replace(name, id));
+        let path = format!("{}{path}", super::ACME);
         assert!(!path.contains('{'), "{path}: nothing stands for a parameter of this route");
         writeln!(table, "{} {} ({})", endpoint.method, endpoint.path, endpoint.action).unwrap();
         for (name, headers) in &callers {
