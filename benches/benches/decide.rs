@@ -114,6 +114,10 @@ impl Lessor for Free {
         Ok(String::new())
     }
 
+    async fn recalls(&self, _: Option<lease::Position>) -> Result<lease::Heard, Refusal> {
+        std::future::pending().await
+    }
+
     async fn report(&self, _: &[Record]) -> Result<(), ReportError> {
         Ok(())
     }

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use config::{Settings, Source};
 use jiff::{SignedDuration, Timestamp};
-use lease::{Ask, Lessor, ReportError};
+use lease::{Ask, Heard, Lessor, Position, ReportError};
 use uuid::Uuid;
 
 use crate::audit::{AuditError, Book, By, CallerSeen, ConfigChanged, Draft, LeaseIssued, LeaseRefused, NearMiss, What};
@@ -27,6 +27,10 @@ use crate::tokens::{KeysError, MintError, Tokens};
 
 /// When the signing keys could not be tended, it is tried again after this.
 const TEND_AGAIN: Duration = Duration::from_secs(60);
+/// A follower hears that we are there so often.
+const ALIVE: Duration = Duration::from_secs(10);
+/// How often it is looked what was taken back: whoever took it back may be another process on the same store.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// The broker cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -335,6 +339,22 @@ impl Lessor for Broker {
         let caller = self.intent.load_full().sources.verify(&evidence, self.clock.now()).await?;
         let caller = self.resolve(caller).await.map_err(|declined| declined.refusal)?;
         Ok(caller.subject)
+    }
+
+    async fn recalls(&self, after: Option<Position>) -> Result<Heard, Refusal> {
+        let unheard = |error| unresolved(&error);
+        let Some(after) = after else {
+            let position = self.organisation.recalls_now().await.map_err(unheard)?;
+            return Ok(Heard { position, recalled: Vec::new() });
+        };
+        let end = tokio::time::Instant::now() + ALIVE;
+        loop {
+            let heard = self.organisation.recalls_after(after).await.map_err(unheard)?;
+            if !heard.recalled.is_empty() || tokio::time::Instant::now() >= end {
+                return Ok(heard);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     async fn report(&self, records: &[Record]) -> Result<(), ReportError> {

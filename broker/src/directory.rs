@@ -27,7 +27,6 @@ pub use effective::{Effective, Via};
 pub use groups::{Group, GroupProfile};
 pub use members::{MemberIds, Members, MembersDelta};
 pub use page::{MAX_PAGE, Page};
-pub use recall::Recalled;
 pub use resolve::Resolved;
 pub use roles::{Holder, Role, RoleProfile};
 pub use users::{Profile, User};

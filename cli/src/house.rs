@@ -19,6 +19,9 @@ use crate::output::Printer;
 use crate::reload::{self, Loaded, Reloads, Running};
 use crate::telemetry::{Telemetry, health};
 
+/// For so long leases serve although the store says nothing of what was taken back.
+const MAX_SILENCE: Duration = Duration::from_secs(5 * 60);
+
 /// A sidecar with its embedded broker, sockets bound, files written.
 pub(crate) struct House {
     proxy: Proxy<Broker>,
@@ -39,6 +42,7 @@ impl House {
         served::serve(settings, &lessor, (&shutdown, duty)).await?;
         served::keep_keys_rotating(&lessor, &shutdown);
         let leases = Arc::new(Leases::new(lessor.clone(), clock.clone(), shutdown.clone()));
+        keep_following(&leases, &shutdown);
         let root = authority(&settings.proxy.ca, stand_ins(&settings.endpoints), clock.now())
             .map_err(|error| Failure::from_error(Exit::Config, &error))?;
         let (broker, kept, counts) = (lessor.clone(), leases.clone(), Arc::new(Reloads::default()));
@@ -128,6 +132,17 @@ pub(crate) async fn issuer(settings: &Settings, clock: Clock, printer: &Printer)
 
 fn parsed(document: &str) -> Result<serde_json::Value, Failure> {
     serde_json::from_str(document).map_err(|error| Failure::from_error(Exit::Other, &error))
+}
+
+/// Lets the leases hear what is taken back, until the shutdown begins.
+fn keep_following(leases: &Arc<Leases<Broker>>, shutdown: &Shutdown) {
+    let (leases, stopping) = (leases.clone(), shutdown.clone());
+    shutdown.spawn(async move {
+        tokio::select! {
+            () = lease::follow(leases, MAX_SILENCE) => {}
+            () = stopping.begun() => {}
+        }
+    });
 }
 
 fn cannot_start(error: &proxy::BindError) -> Failure {

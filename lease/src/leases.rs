@@ -1,7 +1,7 @@
 //! The lease cache: one flight per caller and target, refresh ahead, serve while valid.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use access::{Clock, Context, Evidence, Lease, Permit, Refusal, RefusalCode, Retry, TargetName};
@@ -9,6 +9,7 @@ use moka::sync::Cache;
 use serve::Shutdown;
 
 use crate::book::Book;
+use crate::recalled::Recalled;
 use crate::tally::Tally;
 use crate::{Ask, Lessor, Need};
 
@@ -32,22 +33,53 @@ pub struct Leases<L> {
     tally: Arc<Tally>,
     /// How often leases were recalled. What was asked for under an older number is not kept.
     recalls: Arc<AtomicU64>,
+    /// Whether nothing is handed out: the lessor has not been heard for too long.
+    is_silent: AtomicBool,
 }
 
 impl<L: Lessor> Leases<L> {
     /// An empty cache in front of `lessor`. Refreshes run as work of `shutdown`.
     pub fn new(lessor: Arc<L>, clock: Clock, shutdown: Shutdown) -> Self {
         let books = Cache::builder().max_capacity(MAX_BOOKS).time_to_idle(FORGET_AFTER).build();
-        Self { lessor, books, clock, shutdown, tally: Arc::default(), recalls: Arc::default() }
+        Self {
+            lessor,
+            books,
+            clock,
+            shutdown,
+            tally: Arc::default(),
+            recalls: Arc::default(),
+            is_silent: AtomicBool::new(false),
+        }
     }
 
     /// Takes back every lease whose permit does not stand any more, from the next call on. A lease that is being asked
     /// for meanwhile was perhaps decided by older rules: it is not remembered.
     pub fn recall(&self, stands: impl Fn(&Permit) -> bool) {
+        self.retain(|lease| stands(lease.permit()));
+    }
+
+    fn retain(&self, stands: impl Fn(&Lease) -> bool) {
         self.recalls.fetch_add(1, Ordering::SeqCst);
         for (_, book) in &self.books {
-            book.retain(|lease| stands(lease.permit()));
+            book.retain(&stands);
         }
+    }
+
+    /// Takes back what the lessor says.
+    pub(crate) fn take_back(&self, recalled: &[Recalled]) {
+        if !recalled.is_empty() {
+            self.retain(|lease| recalled.iter().all(|it| it.leaves(lease)));
+        }
+    }
+
+    /// Whether the lessor was heard lately. If not, nothing is handed out: it may have been taken back.
+    pub(crate) fn is_heard(&self, lately: bool) {
+        self.is_silent.store(!lately, Ordering::Relaxed);
+    }
+
+    /// Who lends.
+    pub(crate) fn lessor(&self) -> &L {
+        &self.lessor
     }
 
     /// How often what was needed was there.
@@ -62,6 +94,9 @@ impl<L: Lessor> Leases<L> {
     pub async fn obtain(&self, need: Need<'_>) -> Result<Arc<Lease>, Refusal> {
         let of_whom = (need.evidence.clone(), need.target.clone());
         let book = self.books.get(&of_whom).unwrap_or_else(|| self.books.get_with(of_whom, || Arc::new(Book::new())));
+        if self.is_silent.load(Ordering::Relaxed) {
+            return Err(unheard());
+        }
         let now = self.clock.now();
         let context = Context { now, from: need.from };
         if let Some(lease) = book.find(need.call, &context) {
@@ -137,6 +172,14 @@ impl<L: Lessor> Leases<L> {
             book.refreshed(whole, clock.now());
         });
     }
+}
+
+fn unheard() -> Refusal {
+    Refusal::new(
+        RefusalCode::BrokerUnavailable,
+        "the broker has not been heard for too long; leases may have been taken back",
+    )
+    .help("is the broker up, and can this machine reach it?")
 }
 
 fn late() -> Refusal {

@@ -8,13 +8,17 @@ use jiff::{SignedDuration, Timestamp};
 use serve::metrics::{Counted as _, Page};
 
 use super::*;
-use crate::ReportError;
+use crate::{Heard, Position, ReportError, follow};
 
 /// Lends for an hour on the grants `reads` and `writes`, after a moment, unless told to refuse.
 struct Counting {
     clock: Clock,
     asked: AtomicUsize,
     refuse: Mutex<Option<RefusalCode>>,
+    /// What is taken back, in this order.
+    recalled: Mutex<Vec<Recalled>>,
+    /// Whether it says nothing of it.
+    is_deaf: Mutex<bool>,
 }
 
 fn rules() -> Rules {
@@ -56,7 +60,7 @@ impl Lessor for Counting {
             roles: Vec::new(),
             attributes: Default::default(),
             assurance: Assurance::default(),
-            principal: None,
+            principal: Some(Arc::new(checkout())),
             actor: None,
             until: Timestamp::MAX,
         };
@@ -76,8 +80,34 @@ impl Lessor for Counting {
         Ok(String::new())
     }
 
+    async fn recalls(&self, after: Option<Position>) -> Result<Heard, Refusal> {
+        let Some(Position(after)) = after else { return Ok(Heard { position: Position(0), recalled: Vec::new() }) };
+        loop {
+            if *self.is_deaf.lock().unwrap() {
+                std::future::pending::<()>().await;
+            }
+            let recalled = self.recalled.lock().unwrap().get(after as usize..).unwrap_or_default().to_vec();
+            if !recalled.is_empty() {
+                return Ok(Heard { position: Position(after + recalled.len() as u64), recalled });
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn report(&self, _: &[Record]) -> Result<(), ReportError> {
         Ok(())
+    }
+}
+
+fn checkout() -> Principal {
+    Principal {
+        organisation: OrganisationName::new("acme").unwrap(),
+        id: PrincipalId::new(uuid::Uuid::from_u128(7)),
+        kind: PrincipalKind::Workload,
+        name: DisplayName::new("Checkout").unwrap(),
+        epoch: Epoch::new(3),
+        groups: Vec::new(),
+        roles: Vec::new(),
     }
 }
 
@@ -91,7 +121,13 @@ fn world() -> World {
     let minutes = Arc::new(AtomicI64::new(0));
     let hand = minutes.clone();
     let clock = Clock::new(move || Timestamp::UNIX_EPOCH + SignedDuration::from_mins(hand.load(Ordering::SeqCst)));
-    let lessor = Arc::new(Counting { clock: clock.clone(), asked: AtomicUsize::new(0), refuse: Mutex::new(None) });
+    let lessor = Arc::new(Counting {
+        clock: clock.clone(),
+        asked: AtomicUsize::new(0),
+        refuse: Mutex::new(None),
+        recalled: Mutex::default(),
+        is_deaf: Mutex::default(),
+    });
     World { leases: Arc::new(Leases::new(lessor.clone(), clock, Shutdown::new())), lessor, minutes }
 }
 
@@ -287,4 +323,73 @@ async fn what_was_found_lent_refused_and_refreshed_is_counted() {
     ] {
         assert!(page.contains(&format!("countersign_lease_{line}\n")), "{line}: {page}");
     }
+}
+
+/// The leases with somebody who follows.
+async fn followed(max_silence: Duration) -> World {
+    let world = world();
+    tokio::spawn(follow(world.leases.clone(), max_silence));
+    world.settle().await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_back_is_asked_for_again_and_nothing_else() {
+    let world = followed(Duration::from_secs(300)).await;
+    let (me, other) = (checkout().id, PrincipalId::new(uuid::Uuid::from_u128(8)));
+    let held = world.obtain("s3:GetObject").await.unwrap();
+    let targets = |names: &[&str]| names.iter().map(|name| TargetName::new(name).unwrap()).collect();
+    for (recalled, is_taken_back) in [
+        (Recalled::Principal { id: other, epoch: Epoch::new(9) }, false),
+        (Recalled::Principal { id: me, epoch: Epoch::new(3) }, false),
+        (Recalled::Principal { id: me, epoch: Epoch::new(4) }, true),
+        (Recalled::Doubted { ids: vec![other] }, false),
+        (Recalled::Doubted { ids: vec![other, me] }, true),
+        (Recalled::Lease { id: LeaseId::new(uuid::Uuid::from_u128(99)) }, false),
+        (Recalled::Targets { names: targets(&["ledger"]) }, false),
+        (Recalled::Targets { names: targets(&["ledger", "receipts"]) }, true),
+        (Recalled::Targets { names: Vec::new() }, true),
+    ] {
+        let asked = world.asked();
+        world.obtain("s3:GetObject").await.unwrap();
+        assert_eq!(world.asked(), asked, "one is held");
+        world.lessor.recalled.lock().unwrap().push(recalled.clone());
+        world.settle().await;
+        world.obtain("s3:GetObject").await.unwrap();
+        assert_eq!(world.asked() - asked, usize::from(is_taken_back), "{recalled:?}");
+    }
+    let now_held = world.obtain("s3:GetObject").await.unwrap().id();
+    world.lessor.recalled.lock().unwrap().push(Recalled::Lease { id: now_held });
+    world.settle().await;
+    assert_ne!(world.obtain("s3:GetObject").await.unwrap().id(), now_held);
+    assert_ne!(held.id(), now_held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lessor_that_falls_silent_closes_everything_until_it_is_heard_again() {
+    let world = followed(Duration::from_secs(60)).await;
+    world.obtain("s3:GetObject").await.unwrap();
+    *world.lessor.is_deaf.lock().unwrap() = true;
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    world.obtain("s3:GetObject").await.expect("it was heard not long ago");
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let refusal = world.obtain("s3:GetObject").await.unwrap_err();
+    assert_eq!((refusal.code, refusal.code.retry()), (RefusalCode::BrokerUnavailable, Retry::Later));
+
+    *world.lessor.is_deaf.lock().unwrap() = false;
+    world.lessor.recalled.lock().unwrap().push(Recalled::Targets { names: Vec::new() });
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    let asked = world.asked();
+    world.obtain("s3:GetObject").await.unwrap();
+    assert_eq!(world.asked(), asked + 1, "it goes on from where it was heard last: nothing was missed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_lent_before_anybody_listened_is_asked_for_again() {
+    let world = world();
+    world.obtain("s3:GetObject").await.unwrap();
+    tokio::spawn(follow(world.leases.clone(), Duration::from_secs(60)));
+    world.settle().await;
+    world.obtain("s3:GetObject").await.unwrap();
+    assert_eq!(world.asked(), 2);
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use access::{Call, Evidence, Lease, Record, Refusal, RequestId, TargetName};
 
+use crate::recalled::{Heard, Position};
+
 /// A question for a lease.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -56,6 +58,10 @@ pub trait Lessor: Send + Sync + 'static {
     /// Says whose evidence it is, if it is good, whatever may be done with it: who shares a proxy must be known even where nothing is
     /// lent.
     fn recognise(&self, evidence: Arc<Evidence>) -> impl Future<Output = Result<String, Refusal>> + Send;
+
+    /// Waits until something is taken back after a position, and tells what. It answers within some seconds in any case:
+    /// that says that nothing was. Without a position it tells where a follower begins.
+    fn recalls(&self, after: Option<Position>) -> impl Future<Output = Result<Heard, Refusal>> + Send;
 
     /// Takes access records into the audit; when it returns they are kept.
     fn report(&self, records: &[Record]) -> impl Future<Output = Result<(), ReportError>> + Send;

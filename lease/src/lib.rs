@@ -5,7 +5,9 @@
 
 mod book;
 mod lessor;
+mod recalled;
 
+mod follow;
 mod leases;
 mod tally;
 
@@ -13,7 +15,9 @@ mod derived;
 mod sign_ins;
 
 pub use derived::{AnothersCredential, Derived, DerivedCredentials, Owner};
+pub use follow::follow;
 pub use leases::Leases;
 pub use lessor::{Ask, Lessor, Need, ReportError};
+pub use recalled::{Heard, Position, Recalled};
 pub use sign_ins::{SignInToken, SignInTokens};
 pub use tally::Tally;

@@ -1,8 +1,8 @@
 //! Cutting somebody off, and letting them in again.
 
 use access::{Epoch, PrincipalId};
+use lease::Recalled;
 
-use super::recall::Recalled;
 use super::{DirectoryError, Edit};
 use crate::audit::What;
 use crate::store::Reads;

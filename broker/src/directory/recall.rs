@@ -1,38 +1,10 @@
 //! What is taken back, for whoever follows.
 
-use access::{Epoch, LeaseId, PrincipalId, TargetName};
-use serde::{Deserialize, Serialize};
+use access::PrincipalId;
+use lease::{Heard, Position, Recalled};
 
 use super::{DirectoryError, Edit};
-use crate::store::Reads;
-
-/// What is taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "recalled", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Recalled {
-    /// Everything that somebody was given before an epoch.
-    Principal {
-        /// Whose.
-        id: PrincipalId,
-        /// What was given in an earlier one counts no more.
-        epoch: Epoch,
-    },
-    /// What some hold has to be asked for again: the answer may be another one.
-    Doubted {
-        /// Who.
-        ids: Vec<PrincipalId>,
-    },
-    /// One lease.
-    Lease {
-        /// Which.
-        id: LeaseId,
-    },
-    /// What is held for some targets has to be asked for again: the rules have changed.
-    Targets {
-        /// Which; none: all.
-        names: Vec<TargetName>,
-    },
-}
+use crate::store::{Organisation, Reads};
 
 impl Edit {
     /// Lets those of these principals who hold something ask for it again, because of the event with this number.
@@ -57,5 +29,30 @@ impl Edit {
         let insert = insert.bind(seq).bind(self.at()).bind(what);
         self.execute(insert).await?;
         Ok(())
+    }
+}
+
+/// The most that a follower hears at once.
+const MOST: u32 = 1_000;
+
+impl Organisation {
+    /// Where a follower begins that holds nothing yet.
+    pub(crate) async fn recalls_now(&self) -> Result<Position, DirectoryError> {
+        let head = self.row(self.sql("SELECT events FROM heads WHERE organisation = $1")).await?;
+        Ok(Position(head.ok_or(sqlx::Error::RowNotFound)?.get("events")?))
+    }
+
+    /// What was taken back after a position. Events are numbered in the order in which they are committed, so nothing with a
+    /// smaller number comes later.
+    pub(crate) async fn recalls_after(&self, Position(after): Position) -> Result<Heard, DirectoryError> {
+        const NEXT: &str = "SELECT seq, what FROM recalls WHERE organisation = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+        let rows = self.rows(self.sql(NEXT).bind(after).bind(MOST)).await?;
+        let mut heard = Heard { position: Position(after), recalled: Vec::with_capacity(rows.len()) };
+        for row in &rows {
+            let what: String = row.get("what")?;
+            heard.recalled.push(serde_json::from_str(&what)?);
+            heard.position = Position(row.get("seq")?);
+        }
+        Ok(heard)
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use access::{DisplayName, Pattern, RefusalCode, SourceName, Workload};
 use broker::Broker;
 use broker::audit::{By, Filter, Subject, Verdict};
 use broker::directory::{Edit, Version, Workload as Known, WorkloadProfile};
-use lease::Lessor;
+use lease::{Ask, Leases, Lessor, Need};
 use rstest::rstest;
+use serve::Shutdown;
 use tokio::sync::Semaphore;
 
 use crate::audit::record;
@@ -81,6 +83,34 @@ async fn nothing_is_lent_to_whom_was_cut_off_while_the_cloud_was_asked(#[values(
     let kind = Some("lease".to_owned());
     let told = broker.book().search(&Filter { kind, ..Filter::default() }).await.unwrap().entries;
     assert_eq!(told.iter().map(|entry| entry.event.what.kind()).collect::<Vec<_>>(), ["lease.refused"]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn sidecar_refuses_within_a_second_whom_another_broker_cut_off(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let stage = Stage::on(on).await;
+    let (broker, other) = (Arc::new(stage.broker().await), stage.broker().await);
+    let workload = checkout(&stage, &broker).await;
+    let leases = Arc::new(Leases::new(broker.clone(), stage.clock(), Shutdown::new()));
+    let following = tokio::spawn(lease::follow(leases.clone(), Duration::from_secs(60)));
+    let ask = ask(&stage.token());
+    let Ask { evidence, target, call, from, request } = &ask;
+    let need = Need { evidence, target, call, from: *from, request: *request };
+    while leases.obtain(need).await.unwrap().id() != leases.obtain(need).await.unwrap().id() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    set_active(&stage, &other, &workload, false).await;
+    let begun = Instant::now();
+    let refusal = loop {
+        match leases.obtain(need).await {
+            Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refusal.code, RefusalCode::Deactivated);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    following.abort();
 }
 
 #[rstest]

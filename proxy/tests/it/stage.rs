@@ -262,6 +262,10 @@ impl Lessor for StubLessor {
         }
     }
 
+    async fn recalls(&self, _: Option<lease::Position>) -> Result<lease::Heard, Refusal> {
+        std::future::pending().await
+    }
+
     async fn report(&self, records: &[Record]) -> Result<(), ReportError> {
         let mut deaf = self.deaf.lock().unwrap();
         if *deaf > 0 {
