@@ -1,12 +1,11 @@
 //! The embedded broker: verify, resolve, decide, mint, exchange, write down, lend.
 
+mod refusals;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{
-    AwsCredential, Call, Caller, Clock, Context, Credential, Denial, Evidence, Lease, LeaseId, Permit, Reason, Record,
-    Refusal,
-};
+use access::{AwsCredential, Caller, Clock, Context, Credential, Evidence, Lease, LeaseId, Permit, Record, Refusal};
 use access::{DisplayName, OrganisationName, RefusalCode, Rules, decide};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -23,7 +22,8 @@ use crate::outbound::{OutboundError, Roots, in_words};
 use crate::scribe::{Entry, Scribe, Unwritten};
 use crate::sources::{Sources, SourcesError};
 use crate::store::{Organisation, Store, StoreError, new_id};
-use crate::tokens::{KeysError, MintError, Tokens};
+use crate::tokens::{KeysError, Tokens};
+use refusals::{cut_off, ended, helped, unresolved, unsigned, unwritten};
 
 /// When the signing keys could not be tended, it is tried again after this.
 const TEND_AGAIN: Duration = Duration::from_secs(60);
@@ -387,67 +387,4 @@ impl From<Refusal> for Declined {
 
 fn seen(caller: &Caller) -> Box<CallerSeen> {
     Box::new(caller.into())
-}
-
-/// A denial, and what would change it.
-fn helped(denial: &Denial, caller: &Caller, call: &Call) -> Refusal {
-    let refusal = Refusal::from(denial);
-    match &denial.reason {
-        Reason::NoGrant(target) => {
-            let sources = caller.sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            refusal.help(format!(
-                "{} came in through {sources}; a grant from there to {target} would let it",
-                caller.subject
-            ))
-        }
-        Reason::Action { .. } => {
-            let action = call.action.as_deref().unwrap_or("the whole service, since the request names no action");
-            refusal.help(format!("add {action} to the grant's `allow` if that is meant"))
-        }
-        Reason::OtherResource { grant, resource: Some(resource), .. } => {
-            refusal.help(format!("add {resource} to the rule's `resources` in grant {grant} if that is meant"))
-        }
-        Reason::OtherResource { grant, resource: None, .. } => {
-            refusal.help(format!("let a rule of grant {grant} allow that action without `resources` if that is meant"))
-        }
-        Reason::Request { grant, .. } => {
-            refusal.help(format!("add method and path to a rule of grant {grant} if that is meant"))
-        }
-        Reason::Denied { .. } => {
-            refusal.help("a denial counts whatever else allows the call; take it out or narrow it")
-        }
-        Reason::Expired => {
-            refusal.help("is the projected volume mounted? kubelet renews the token there before it ends")
-        }
-        Reason::NoTarget(_) | Reason::Service { .. } | Reason::Resource { .. } | Reason::Condition { .. } => refusal,
-    }
-}
-
-fn unresolved(error: &DirectoryError) -> Refusal {
-    Refusal::new(RefusalCode::BrokerUnavailable, format!("the directory cannot be asked: {}", in_words(error)))
-}
-
-fn unsigned(error: &MintError) -> Refusal {
-    Refusal::new(RefusalCode::BrokerUnavailable, format!("no token can be signed: {}", in_words(error)))
-}
-
-fn ended(lease: &Lease) -> Refusal {
-    let message = format!("what was obtained for the call has ended already, at {}", lease.until());
-    Refusal::new(RefusalCode::ExchangeUnavailable, message).help("does the clock of this machine go right?")
-}
-
-fn cut_off() -> Refusal {
-    Refusal::new(RefusalCode::Deactivated, "whoever asks was deactivated in the directory")
-        .help("an administrator of the organisation can activate it again")
-}
-
-fn unwritten(error: &Unwritten) -> Refusal {
-    if matches!(error, Unwritten::CutOff) {
-        return cut_off();
-    }
-    Refusal::new(
-        RefusalCode::BrokerUnavailable,
-        format!("nothing is lent that is not written down: {}", in_words(error)),
-    )
-    .help("is the disk with the store full or read-only, or does another process hold the store?")
 }
