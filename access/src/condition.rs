@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Caller, ConditionName, Context, Networks, TimeWindow, written};
+use crate::{Call, Caller, ConditionName, Context, Networks, Target, TimeWindow, When, written};
 
 /// One condition of a grant: `{"mfa": {"within_s": 900}}`, `{"from": ["10.0.0.0/8"]}`, `{"max_session_s": 3600}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub enum Condition {
     /// No session, of the person or at the cloud, is longer than this.
     #[serde(rename = "max_session_s", with = "written::seconds")]
     MaxSession(SignedDuration),
+    /// An expression is true of the caller and the call.
+    When(When),
 }
 
 /// A condition and, if the operator gave it one, its name.
@@ -79,6 +81,29 @@ pub enum Unmet {
         /// How long it may be.
         longest: SignedDuration,
     },
+    /// The expression is false.
+    #[error("`{when}` is false{}", where_seen(seen))]
+    False {
+        /// The expression.
+        when: String,
+        /// What it was asked about.
+        seen: String,
+    },
+    /// Nobody can tell whether the expression is true.
+    #[error("whether `{when}` is true cannot be told: {why}")]
+    Untold {
+        /// The expression.
+        when: String,
+        /// What is missing.
+        why: String,
+    },
+    /// More expressions than one decision asks.
+    #[error("the caller has more grants with expressions than one decision asks")]
+    TooMuch,
+}
+
+fn where_seen(seen: &str) -> String {
+    if seen.is_empty() { String::new() } else { format!(": {seen}") }
 }
 
 fn next(opens: Option<&str>) -> String {
@@ -86,8 +111,8 @@ fn next(opens: Option<&str>) -> String {
 }
 
 impl Condition {
-    /// Whether it holds for `caller` in `context`. What cannot be told does not hold.
-    pub fn check(&self, caller: &Caller, context: &Context) -> Result<(), Unmet> {
+    /// Whether it holds for what `caller` would do in `context`. What cannot be told does not hold.
+    pub fn check(&self, caller: &Caller, (call, target): (&Call, &Target), context: &Context) -> Result<(), Unmet> {
         match self {
             Self::Mfa { within } => mfa(caller, *within, context.now),
             Self::From(networks) => match context.from {
@@ -98,13 +123,15 @@ impl Condition {
             Self::During(window) if window.contains(context.now) => Ok(()),
             Self::During(window) => Err(closed(window, context.now)),
             Self::MaxSession(longest) => max_session(caller, *longest, context.now),
+            Self::When(when) => when.check(caller, (call, target), context),
         }
     }
 
     /// The last instant to which something lent at `now` may be used under this condition, if it sets one.
     pub fn until(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Mfa { .. } | Self::From(_) => None,
+            // What an expression says of the time is asked again at every call.
+            Self::Mfa { .. } | Self::From(_) | Self::When(_) => None,
             Self::During(window) => window.closes(now),
             Self::MaxSession(longest) => now.checked_add(*longest).ok(),
         }
@@ -142,6 +169,7 @@ impl std::fmt::Display for NamedCondition {
             Condition::From(_) => "allowed_ips",
             Condition::During(_) => "time_window",
             Condition::MaxSession(_) => "max_session",
+            Condition::When(_) => "when",
         })
     }
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::denial::{Denial, Near, Reason};
 use crate::rule::Fit;
-use crate::{Call, Caller, Deed, Grant, Permit, Rules, Target, TargetName};
+use crate::when::Asking;
+use crate::{Call, Caller, Condition, Deed, Grant, NamedCondition, Permit, Rules, Target, TargetName};
 
 /// Where and when a call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub struct Context {
 /// grant that is for the caller denies it.
 ///
 /// Removing what a grant allows never adds a permit, and what it denies never takes one away; order decides nothing but
-/// which of several grants the permit names.
+/// which of several grants the permit names. Both hold as long as the expressions of the caller's grants are not more than
+/// one decision asks; those beyond, in the order in which they were written, do not hold.
 pub fn decide(
     caller: &Arc<Caller>,
     (to, call): (&TargetName, &Call),
@@ -34,7 +36,9 @@ pub fn decide(
     };
     let (target, denying) = (&granted.target, granted.denying(caller));
     let candidates = || granted.for_caller(caller);
-    let asked = |grant: &Grant| Asked { caller, target, grant, denying: &denying }.covers(call, context);
+    let asking = Asking::new();
+    let asked =
+        |grant: &Grant| Asked { caller, target, grant, denying: &denying, asking: &asking }.covers(call, context);
     // Most grants are about other actions. Why they do not cover the call is put into words only where none does.
     let covering = candidates().find(|grant| grant.allows(call, target).is_ok() && asked(grant).is_ok());
     if let Some(grant) = covering {
@@ -54,12 +58,13 @@ pub(crate) struct Asked<'a> {
     pub(crate) target: &'a Target,
     pub(crate) grant: &'a Grant,
     pub(crate) denying: &'a [Arc<Grant>],
+    pub(crate) asking: &'a Asking,
 }
 
 impl Asked<'_> {
     /// The rule that allows the call, or why none does.
     pub(crate) fn covers(self, call: &Call, context: &Context) -> Result<usize, Reason> {
-        let Self { caller, target, grant, denying } = self;
+        let Self { caller, target, grant, denying, asking } = self;
         if context.now >= caller.until {
             return Err(Reason::Expired);
         }
@@ -76,12 +81,17 @@ impl Asked<'_> {
         if let Some(deed) = target.lacks(call) {
             return Err(Reason::Resource { target: name(), resource: named(target, deed.resource) });
         }
-        for condition in &grant.conditions {
-            condition.condition.check(caller, context).map_err(|unmet| Reason::Condition {
-                grant: grant.name.clone(),
-                condition: condition.to_string(),
-                unmet,
-            })?;
+        // Expressions cost the most, and are asked last, of what fits otherwise.
+        let is_when = |named: &&NamedCondition| matches!(named.condition, Condition::When(_));
+        let (whens, others) =
+            (grant.conditions.iter().filter(is_when), grant.conditions.iter().filter(|n| !is_when(n)));
+        for named in others.chain(whens) {
+            let held = match &named.condition {
+                Condition::When(when) => asking.check(when, caller, (call, target), context),
+                condition => condition.check(caller, (call, target), context),
+            };
+            let condition = || named.to_string();
+            held.map_err(|unmet| Reason::Condition { grant: grant.name.clone(), condition: condition(), unmet })?;
         }
         Ok(allowing)
     }

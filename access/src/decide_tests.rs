@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::tests::is_for;
+use crate::rules::tests::{callers, is_for, whos};
+use crate::when::tests::when;
 use crate::*;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -61,7 +62,7 @@ fn unnamed(condition: Condition) -> NamedCondition {
     NamedCondition { name: None, condition }
 }
 
-fn put(key: &str) -> Call {
+pub(crate) fn put(key: &str) -> Call {
     Call {
         cloud: Cloud::Aws,
         service: "s3".into(),
@@ -160,13 +161,49 @@ fn a_permit_asks_again_at_every_call() {
     assert_eq!(permit.admits(&put("2"), &expired), Err(Reason::Expired));
 }
 
-fn whos() -> impl Strategy<Value = Who> {
-    prop_oneof![
-        Just(pods()),
-        Just(Who::Source(name(SourceName::new, "x"))),
-        Just(Who::Group(name(GroupName::new, "b"))),
-        Just(Who::Role(name(RoleName::new, "a"))),
-    ]
+/// One decision asks so many, and none twice; what is beyond does not hold.
+#[test]
+fn a_decision_asks_no_more_than_64_expressions() {
+    let with =
+        |source: &str| Grant { conditions: vec![unnamed(Condition::When(when(source)))], ..grant(pods(), &["*"]) };
+    let mut all: Vec<Grant> = (0..63).map(|number| with(&format!("context.hour == {}", number + 1))).collect();
+    all.push(with("context.hour == 0"));
+    assert!(asked(&checkout(), &all, &put("1"), None).is_ok(), "the 64th");
+    all.insert(0, with("context.hour == 64"));
+    let denial = asked(&checkout(), &all, &put("1"), None).unwrap_err();
+    let unmet = |near: &Near| matches!(&near.reason, Reason::Condition { unmet: Unmet::TooMuch, .. });
+    assert_eq!((denial.near.len(), denial.near.iter().filter(|near| unmet(near)).count()), (65, 1));
+    let others = (0..500).map(|_| Grant { to: name(TargetName::new, "receipts"), ..grant(pods(), &["sqs:*"]) });
+    let unasked = others.map(|grant| Grant { conditions: all[0].conditions.clone(), ..grant });
+    let all: Vec<Grant> = unasked.chain([with("context.hour == 0")]).collect();
+    assert!(asked(&checkout(), &all, &put("1"), None).is_ok(), "those that do not fit otherwise are not asked");
+}
+
+/// A batch names a thousand things; a costly question about each of them is not asked.
+#[test]
+fn a_costly_expression_is_not_asked_of_a_thousand_things() {
+    let deed = |number| Deed {
+        action: Some("s3:PutObject".into()),
+        resource: Some(format!("arn:aws:s3:::receipts/{number}")),
+    };
+    let batch = Call { also: (0..1000).map(deed).collect(), ..put("1") };
+    let with =
+        |source: &str| Grant { conditions: vec![unnamed(Condition::When(when(source)))], ..grant(pods(), &["*"]) };
+    assert!(asked(&checkout(), &[with("call.action == 's3:PutObject'")], &batch, None).is_ok());
+    let costly = with("!caller.groups.exists(g, g + g == call.action)");
+    assert!(asked(&checkout(), &[costly.clone()], &put("1"), None).is_ok());
+    let denial = asked(&checkout(), &[costly], &batch, None).unwrap_err();
+    assert!(matches!(denial.reason, Reason::Condition { unmet: Unmet::TooMuch, .. }), "{denial}");
+}
+
+#[test]
+fn a_permit_asks_its_expressions_again_at_every_call() {
+    let mut early = grant(pods(), &["*"]);
+    early.conditions = vec![unnamed(Condition::When(when("context.hour == 0 && call.path != '/2'")))];
+    let permit = asked(&checkout(), &[early], &put("1"), None).unwrap();
+    let at = |minutes| Context { now: NOW + SignedDuration::from_mins(minutes), from: None };
+    assert!(permit.admits(&put("1"), &at(59)).is_ok());
+    assert!(permit.admits(&put("2"), &at(59)).is_err() && permit.admits(&put("1"), &at(60)).is_err());
 }
 
 fn conditions() -> impl Strategy<Value = NamedCondition> {
@@ -178,13 +215,25 @@ fn conditions() -> impl Strategy<Value = NamedCondition> {
             let hours = (Time::constant(from, 0, 0, 0), Time::constant(to, 0, 0, 0));
             TimeWindow::new(Some(hours), Weekdays::ALL, TimeZone::UTC).ok().map(Condition::During)
         }),
+        prop::sample::select(vec![
+            "true",
+            "context.hour == 0",
+            "call.method == 'GET'",
+            "has(caller.kind) && caller.kind == 'user'",
+            "caller.kind != 'client'",
+            "!('a' in caller.groups)",
+            "caller.directory_groups.exists(group, group == 'A')",
+            "context.address != '10.1.1.1'",
+        ])
+        .prop_map(|source| Condition::When(when(source))),
     ]
     .prop_map(unnamed)
 }
 
 fn grants() -> impl Strategy<Value = Grant> {
     let allow = prop::sample::subsequence(vec!["s3:Get*", "s3:PutObject", "s3:*", "sqs:*"], 0..3);
-    (whos(), allow, prop::collection::vec(conditions(), 0..3))
+    let from = prop_oneof![Just(pods()), whos()];
+    (from, allow, prop::collection::vec(conditions(), 0..3))
         .prop_map(|(from, allow, conditions)| Grant { conditions, ..grant(from, &allow) })
 }
 
@@ -192,39 +241,45 @@ fn places() -> impl Strategy<Value = Option<IpAddr>> {
     prop::sample::select(vec![None, Some("10.1.1.1".parse().unwrap()), Some("11.1.1.1".parse().unwrap())])
 }
 
+/// Callers of whom something is granted more often than not.
+fn askers() -> impl Strategy<Value = Caller> {
+    prop_oneof![Just(checkout()), callers()]
+}
+
 proptest! {
     #[test]
     fn removing_a_grant_never_adds_a_permit(
         all in prop::collection::vec(grants(), 1..5), gone in any::<prop::sample::Index>(), from in places(),
+        caller in askers(),
     ) {
         let mut fewer = all.clone();
         fewer.remove(gone.index(all.len()));
-        if asked(&checkout(), &fewer, &put("1"), from).is_ok() {
-            prop_assert!(asked(&checkout(), &all, &put("1"), from).is_ok());
+        if asked(&caller, &fewer, &put("1"), from).is_ok() {
+            prop_assert!(asked(&caller, &all, &put("1"), from).is_ok());
         }
     }
 
     #[test]
     fn adding_a_condition_never_adds_a_permit_and_never_lengthens_one(
-        one in grants(), more in conditions(), from in places(),
+        one in grants(), more in conditions(), from in places(), caller in askers(),
     ) {
         let mut narrower = one.clone();
         narrower.conditions.push(more);
-        if let Ok(narrow) = asked(&checkout(), &[narrower], &put("1"), from) {
-            let wide = asked(&checkout(), &[one], &put("1"), from);
+        if let Ok(narrow) = asked(&caller, &[narrower], &put("1"), from) {
+            let wide = asked(&caller, &[one], &put("1"), from);
             prop_assert!(wide.is_ok_and(|wide| narrow.until() <= wide.until() && narrow.session() <= wide.session()));
         }
     }
 
     #[test]
     fn a_permit_admits_what_it_was_given_for_and_outlives_neither_evidence_nor_session(
-        all in prop::collection::vec(grants(), 1..5), from in places(),
+        all in prop::collection::vec(grants(), 1..5), from in places(), caller in askers(),
     ) {
-        if let Ok(permit) = asked(&checkout(), &all, &put("1"), from) {
+        if let Ok(permit) = asked(&caller, &all, &put("1"), from) {
             let context = Context { now: NOW, from };
             prop_assert!(permit.admits(&put("1"), &context).is_ok());
-            prop_assert!(permit.until() <= checkout().until && permit.until() <= NOW + permit.session());
-            prop_assert!(is_for(permit.grant(), &checkout()));
+            prop_assert!(permit.until() <= caller.until && permit.until() <= NOW + permit.session());
+            prop_assert!(is_for(permit.grant(), &caller));
         }
     }
 

@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::decide::Asked;
 use crate::denial::Reason;
-use crate::{Call, Caller, Context, Grant, Rule, Target};
+use crate::when::Asking;
+use crate::{Call, Caller, Condition, Context, Grant, Rule, Target};
 
 /// Proof that a grant covers what a caller asked for. [`crate::decide()`] is the only place that makes one:
 ///
@@ -74,7 +75,7 @@ impl Permit {
     /// The rule of the grant that allows a call here and now: its first deed, if it does several.
     pub fn allowing(&self, call: &Call, context: &Context) -> Result<usize, Reason> {
         let (caller, target, grant) = (&*self.caller, &*self.target, &*self.grant);
-        Asked { caller, target, grant, denying: &self.denying }.covers(call, context)
+        Asked { caller, target, grant, denying: &self.denying, asking: &Asking::new() }.covers(call, context)
     }
 
     /// Whether the grant allows a call by the name of its action, and not by a pattern that covers it among others.
@@ -86,8 +87,8 @@ impl Permit {
     pub fn session(&self) -> SignedDuration {
         let wanted = self.grant.session.unwrap_or(self.target.session);
         let longest = self.grant.conditions.iter().filter_map(|c| match c.condition {
-            crate::Condition::MaxSession(longest) => Some(longest),
-            crate::Condition::Mfa { .. } | crate::Condition::From(_) | crate::Condition::During(_) => None,
+            Condition::MaxSession(longest) => Some(longest),
+            Condition::Mfa { .. } | Condition::From(_) | Condition::During(_) | Condition::When(_) => None,
         });
         longest.fold(wanted, SignedDuration::min)
     }

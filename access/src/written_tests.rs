@@ -85,6 +85,10 @@ pub(crate) fn conditions() -> impl Strategy<Value = Condition> {
         prop::collection::vec(prop_oneof![v4, v6], 0..3).prop_map(|all| Condition::From(Networks::new(all))),
         windows().prop_map(Condition::During),
         seconds().prop_map(Condition::MaxSession),
+        "[a-zä '\\\\]{0,9}".prop_map(|text| {
+            let text = serde_json::to_string(&text).expect("a string of JSON is one of the language");
+            Condition::When(When::new(&format!("call.path != {text}")).expect("an expression"))
+        }),
     ]
 }
 
@@ -168,7 +172,8 @@ const GOLDEN: &str = r#"{
     {"condition": {"from": ["10.0.0.0/8", "2001:db8::/32"]}},
     {"name": "office-hours", "condition": {"during": {"start": "09:00", "end": "18:00", "days": ["mon", "fri"], "zone": "Europe/Berlin"}}},
     {"condition": {"during": {"days": ["sun"], "zone": "UTC"}}},
-    {"condition": {"max_session_s": 3600}}
+    {"condition": {"max_session_s": 3600}},
+    {"condition": {"when": "caller.mfa_age_s < 900 && 'on-call' in caller.directory_groups"}}
   ],
   "session_s": 900,
   "policies": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
@@ -243,6 +248,8 @@ fn what_is_no_value_is_not_read_as_one() {
         ("/conditions/3/condition/during/days/0", r#""someday""#),
         ("/conditions/3/condition/during/zone", r#""Mars/Olympus""#),
         ("/conditions/5/condition", r#"{"max_session_s": 1, "mfa": {}}"#),
+        ("/conditions/6/condition/when", r#""caller.sbject == 'x'""#),
+        ("/conditions/6/condition/when", r#""((((((((((true))))))))))""#),
         ("/session_s", r#""1h""#),
     ] {
         let mut grant = golden();
