@@ -192,11 +192,21 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> WhenErrors {
     let told = errors.errors.iter().take(MAX_TOLD).map(|error| {
         let at = usize::try_from(error.pos.0).ok().zip(usize::try_from(error.pos.1).ok());
         let is_within = |(line, column): &(usize, usize)| *line >= 1 && *column >= 1 && *line <= source.lines().count();
-        let message: String = error.msg.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-        let message = message.strip_prefix("Syntax error: ").unwrap_or(&message);
-        WhenError { at: at.filter(is_within), message: message.to_owned(), help: None }
+        WhenError { at: at.filter(is_within), message: unexpected(&error.msg), help: None }
     });
     WhenErrors(told.collect())
+}
+
+/// What the parser says, without the names of its tokens.
+fn unexpected(message: &str) -> String {
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let message = message.split(" expecting ").next().unwrap_or(message);
+    if message.ends_with("'<EOF>'") {
+        return "something is missing at the end".to_owned();
+    }
+    let input = message.strip_prefix("mismatched input ").or_else(|| message.strip_prefix("extraneous input "));
+    let message = input.map_or_else(|| message.to_owned(), |input| format!("{input} is not expected here"));
+    message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
 impl WhenError {

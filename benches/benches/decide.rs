@@ -4,9 +4,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use access::{
-    Assurance, AwsCredential, Call, Caller, Clock, Cloud, Condition, Context, Credential, Evidence, Grant, GrantName,
-    GroupName, Lease, LeaseId, NamedCondition, Networks, Pattern, Record, Refusal, RequestId, Rules, Secret,
-    SourceName, Spelling, Target, TargetName, TimeWindow, Weekdays, Who, decide,
+    Assurance, AwsCredential, ByIdOrName, Call, Caller, Clock, Cloud, Condition, Context, Credential, DisplayName,
+    Epoch, Evidence, Grant, GrantName, GroupId, GroupName, Lease, LeaseId, Named, NamedCondition, Networks,
+    OrganisationName, Pattern, Principal, PrincipalId, PrincipalKind, Record, Refusal, RequestId, Rules, Secret,
+    SourceName, Spelling, Target, TargetName, TimeWindow, Weekdays, When, Who, Workload, decide,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::civil::Time;
@@ -123,31 +124,117 @@ impl Lessor for Free {
     }
 }
 
-/// Ten thousand grants to one target, each for one of a thousand groups, of which a caller is in twenty.
-fn many() -> (Rules, Arc<Caller>) {
-    let (few, group) = (rules(), |n: usize| GroupName::new(&format!("group-{n}")).expect("a name"));
+/// Ten thousand grants to one target, each for whom `who` says. The very last that is for the caller covers the call.
+fn many(who: impl Fn(usize) -> Who) -> Rules {
+    let few = rules();
     let target = few.target(&name("receipts")).expect("the one that there is");
     let one = few.grants(&target.name).last().expect("the one that covers the call");
     let grant = |n: usize| Grant {
-        from: vec![Who::Group(group(n % 1_000))],
-        // The very last that is for the caller.
+        from: vec![who(n)],
         allow: vec![Pattern::new(if n >= 9_950 { "s3:Get*" } else { "s3:Put*" }).expect("a pattern").into()],
         ..Grant::clone(one)
     };
-    let caller =
-        Caller { sources: Vec::new(), groups: (0..20).map(|n| group(n * 50)).collect(), ..Caller::clone(&caller()) };
-    (Rules::new([Target::clone(target)], (0..10_000).map(grant)), Arc::new(caller))
+    Rules::new([Target::clone(target)], (0..10_000).map(grant))
+}
+
+fn group(n: usize) -> GroupName {
+    GroupName::new(&format!("group-{n}")).expect("a name")
+}
+
+/// A group of the directory: its number is in its id.
+fn directory_group(n: usize) -> Named<GroupId> {
+    let id = uuid::Uuid::from_u128(
+        u128::try_from(n).expect("a number").wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C834),
+    );
+    Named { id: GroupId::new(id), name: DisplayName::new(&format!("Group {n}")).expect("a name") }
+}
+
+/// Somebody in fifty groups of the directory.
+fn person() -> Arc<Caller> {
+    let principal = Principal {
+        organisation: OrganisationName::new("acme").expect("a name"),
+        id: PrincipalId::new(uuid::Uuid::nil()),
+        kind: PrincipalKind::User,
+        name: DisplayName::new("alice@acme.example").expect("a name"),
+        epoch: Epoch::default(),
+        groups: (0..50).map(|n| directory_group(n * 200 + 150)).collect(),
+        roles: Vec::new(),
+    };
+    let assurance = Assurance { signed_in: Some(now()), mfa: Some(now()) };
+    Arc::new(Caller { principal: Some(Arc::new(principal)), assurance, ..Caller::clone(&caller()) })
+}
+
+/// Ten thousand grants, found by who asks: each of the ways in which one can be for a caller.
+fn crowds(criterion: &mut Criterion) {
+    let (call, context, to) = (call(), context(), name("receipts"));
+    let mut decided = |title: &str, rules: &Rules, caller: Caller| {
+        let caller = Arc::new(caller);
+        assert!(decide(&caller, (&to, &call), rules, &context).is_ok(), "{title}");
+        criterion.bench_function(title, |bencher| {
+            bencher.iter(|| decide(black_box(&caller), (&to, black_box(&call)), rules, &context).is_ok());
+        });
+    };
+    let groups = (0..20).map(|n| group(n * 50)).collect();
+    let member = Caller { sources: Vec::new(), groups, ..Caller::clone(&caller()) };
+    let by_group = many(|n| Who::Group(group(n % 1_000)));
+    decided("decide among 10,000 grants, of which 200 are for the caller's groups", &by_group, member);
+
+    let by_id = many(|n| Who::DirectoryGroup(ByIdOrName::Id(directory_group(n).id)));
+    decided(
+        "decide among 10,000 grants by ids of directory groups, 50 of them the caller's",
+        &by_id,
+        Caller::clone(&person()),
+    );
+
+    let by_name = many(|n| Who::DirectoryGroup(ByIdOrName::Name(directory_group(n).name)));
+    decided(
+        "decide among 10,000 grants by names of directory groups, 50 of them the caller's",
+        &by_name,
+        Caller::clone(&person()),
+    );
+
+    let workload = |n: usize| {
+        let value = |text: &str| Pattern::new(text).expect("a pattern");
+        let account = format!("service-{n}");
+        let attributes = [("namespace", value("shop")), ("pod", value("*")), ("service_account", value(&account))];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into();
+        Workload::new(SourceName::new("checkout").expect("a name"), attributes).expect("attributes")
+    };
+    let attributes = [("namespace", "shop"), ("pod", "checkout-0"), ("service_account", "service-9999")];
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let by_workload = many(|n| Who::Workload(workload(n)));
+    let pod = Caller { attributes, ..Caller::clone(&caller()) };
+    decided("decide among 10,000 grants by attributes of workloads", &by_workload, pod);
+}
+
+/// What an expression costs: to ask it, and, when it is saved, to parse it.
+fn expressions(criterion: &mut Criterion) {
+    const THREE: &str =
+        "caller.mfa_age_s < 900 && call.region == 'us-east-1' && 'Group 9950' in caller.directory_groups";
+    let (rules, to, call, context) = (rules(), name("receipts"), call(), context());
+    let target = rules.target(&to).expect("the one that there is");
+    let mut ask = |title: &str, source: &str, caller: &Caller| {
+        let when = Condition::When(When::new(source).expect("an expression"));
+        criterion.bench_function(title, |bencher| {
+            bencher.iter(|| when.check(black_box(caller), (black_box(&call), target), &context).is_ok());
+        });
+    };
+    let person = person();
+    ask("when: one term", "call.region == 'us-east-1'", &person);
+    ask("when: three terms", THREE, &person);
+    let mut crowd = Caller::clone(&person);
+    crowd.groups = (0..256).map(group).collect();
+    let costly = "caller.groups.exists(g, g.endsWith('-x') || g.endsWith('-y') || g.endsWith('-z'))";
+    ask("when: three questions about each of 256 groups", costly, &crowd);
+    criterion.bench_function("when: parsing three terms", |bencher| {
+        bencher.iter(|| When::new(black_box(THREE)).is_ok());
+    });
 }
 
 fn bench(criterion: &mut Criterion) {
     let (rules, caller, call, context, to) = (rules(), caller(), call(), context(), name("receipts"));
     criterion.bench_function("decide among 20 grants with 3 conditions each", |bencher| {
         bencher.iter(|| decide(black_box(&caller), (&to, black_box(&call)), &rules, &context).is_ok());
-    });
-
-    let (crowded, member) = many();
-    criterion.bench_function("decide among 10,000 grants, of which 200 are for the caller's groups", |bencher| {
-        bencher.iter(|| decide(black_box(&member), (&to, black_box(&call)), &crowded, &context).is_ok());
     });
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
@@ -165,5 +252,5 @@ fn bench(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, bench);
+criterion_group!(benches, bench, crowds, expressions);
 criterion_main!(benches);

@@ -17,7 +17,6 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("Account", "project_id", "today an account is an AWS account: {provider: aws, account_id: \"123456789012\"}"),
     ("Account", "subscription_id", "today an account is an AWS account: {provider: aws, account_id: \"123456789012\"}"),
     ("Account", "tenancy", "today an account is an AWS account: {provider: aws, account_id: \"123456789012\"}"),
-    ("Whom", "user", "people cannot sign in yet: grant to a source, a role or a group"),
     ("Proxy", "intercept", "what a target covers is intercepted, but for the hosts in `egress.tunnel`; take it out"),
     ("Proxy", "unmatched", "`egress.default` says what becomes of what is no cloud call; take it out"),
     ("Source", "trust_domain", "the only kind of source today is kubernetes/service-account"),

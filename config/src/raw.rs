@@ -17,7 +17,7 @@ use crate::defaults;
 pub(crate) use access::{
     Account, ActionOrRule, Conditions, Days, From, Grant, Identity, Inline, Item, Mapping, Match, Mfa,
 };
-pub(crate) use access::{RoleMapping, Rule, Source, Target, TimeWindow, Whom, WhomOrName};
+pub(crate) use access::{RoleMapping, Rule, Source, Target, TimeWindow, Whom, WhomOrName, Workload};
 pub(crate) use servers::{Broker, Ca, Limits, Proxy, SigningKeys, Tls};
 pub(crate) use telemetry::{Otlp, Records, Telemetry};
 pub(crate) use ways::{App, Egress, Shared, Transparent, Upstream, Via};

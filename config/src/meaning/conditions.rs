@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use access::{Condition, ConditionName, NamedCondition, Networks, TimeWindow, Weekdays};
+use access::{Condition, ConditionName, NamedCondition, Networks, TimeWindow, Weekdays, When};
 use jiff::civil::Time;
 
 use super::check::{Check, known};
@@ -67,16 +67,19 @@ pub(super) fn max_session(check: &mut Check<'_>, raw: Option<&At<raw::Period>>) 
 }
 
 fn inline(check: &mut Check<'_>, node: crate::document::NodeId, raw: &Inline) -> Vec<Condition> {
-    let Inline { require_mfa, allowed_ips, time_window, max_session } = raw;
-    if require_mfa.is_none() && allowed_ips.is_none() && time_window.is_none() && max_session.is_none() {
+    let Inline { require_mfa, allowed_ips, time_window, max_session, when } = raw;
+    let written =
+        [require_mfa.is_some(), allowed_ips.is_some(), time_window.is_some(), max_session.is_some(), when.is_some()];
+    if !written.contains(&true) {
         let wrong = Wrong::value("this condition says nothing, and would always hold");
-        check.flaw(node, wrong.help("write require_mfa, allowed_ips, time_window or max_session"));
+        check.flaw(node, wrong.help("write require_mfa, allowed_ips, time_window, max_session or when"));
     }
     let mfa = require_mfa.as_ref().and_then(|raw| mfa(check, raw));
     let networks = allowed_ips.as_ref().map(|raw| networks(check, raw));
     let window = time_window.as_ref().and_then(|raw| window(check, raw));
     let longest = self::max_session(check, max_session.as_ref());
-    [mfa, networks, window, longest].into_iter().flatten().collect()
+    let when = when.as_ref().and_then(|raw| self::when(check, raw));
+    [mfa, networks, window, longest, when].into_iter().flatten().collect()
 }
 
 fn mfa(check: &mut Check<'_>, raw: &At<Mfa>) -> Option<Condition> {
@@ -89,6 +92,20 @@ fn mfa(check: &mut Check<'_>, raw: &At<Mfa>) -> Option<Condition> {
         }
         Mfa::Within(fresh) => {
             check.period(Some(&fresh.within), "", MFA_WITHIN).map(|within| Condition::Mfa { within: Some(within) })
+        }
+    }
+}
+
+/// All that is wrong with an expression is told, each with its place in it.
+fn when(check: &mut Check<'_>, raw: &At<String>) -> Option<Condition> {
+    match When::new(raw.get()?) {
+        Ok(when) => Some(Condition::When(when)),
+        Err(errors) => {
+            for error in errors.iter() {
+                let place = error.at.map(|(line, column)| format!("{line}:{column}: ")).unwrap_or_default();
+                check.flaw(raw.node, Wrong::value(format!("{place}{}", error.message)).maybe_help(error.help.clone()));
+            }
+            None
         }
     }
 }

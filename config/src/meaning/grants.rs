@@ -1,8 +1,10 @@
 //! Who may do what at which target.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use access::{Grant, GrantName, GroupName, RoleName, SourceName, TargetName, Who};
+use access::{
+    ByIdOrName, DisplayName, Grant, GrantName, GroupName, Pattern, RoleName, SourceName, TargetName, Who, Workload,
+};
 
 use super::check::{Check, known};
 use super::conditions::{self, ByName};
@@ -10,7 +12,7 @@ use super::mappings;
 use super::names;
 use super::rules;
 use super::targets::{STS_SESSION, target_names};
-use crate::at::At;
+use crate::at::{At, Named};
 use crate::document::{NodeId, shown};
 use crate::finding::Code;
 use crate::flaw::Wrong;
@@ -69,15 +71,15 @@ fn policies(check: &mut Check<'_>, raw: Option<&At<Vec<At<String>>>>) -> Vec<Str
 fn from(check: &mut Check<'_>, all: &raw::Config, raw: &At<From>) -> Option<Vec<Who>> {
     match raw.get()? {
         From::Source(name) => Some(vec![source(check, all, (raw.node, name))?]),
-        From::Whom(whom) => Some(vec![self::whom(check, raw.node, whom)?]),
+        From::Whom(whom) => Some(vec![self::whom(check, all, (raw.node, whom))?]),
         From::Any(items) => {
             if items.is_empty() {
-                let help = "an empty list grants to nobody; name a source, a role or a group";
+                let help = "an empty list grants to nobody; name a source, a role, a group, …";
                 check.flaw(raw.node, Wrong::value("this list is empty").help(help));
             }
             let each = items.iter().map(|item| match item.get()? {
                 WhomOrName::Source(name) => source(check, all, (item.node, name)),
-                WhomOrName::Whom(whom) => self::whom(check, item.node, whom),
+                WhomOrName::Whom(whom) => self::whom(check, all, (item.node, whom)),
             });
             each.collect::<Vec<_>>().into_iter().collect()
         }
@@ -94,8 +96,50 @@ fn source(check: &mut Check<'_>, all: &raw::Config, (node, name): (NodeId, &str)
     }
 }
 
-fn whom(check: &mut Check<'_>, node: NodeId, raw: &Whom) -> Option<Who> {
-    role_or_group(check, node, (raw.role.as_ref(), raw.group.as_ref()))
+/// Callers of one kind, exactly one.
+fn whom(check: &mut Check<'_>, all: &raw::Config, (node, raw): (NodeId, &Whom)) -> Option<Who> {
+    let Whom { role, group, user, directory_group, directory_role, workload } = raw;
+    let names = [user, directory_group, directory_role].map(Option::as_ref);
+    let mut others = names.iter().flatten().map(|name| name.node).chain(workload.as_ref().map(|at| at.node));
+    let Some(first) = others.next() else { return role_or_group(check, node, (role.as_ref(), group.as_ref())) };
+    let conferred = [role, group].into_iter().flatten().map(|name| name.node).next();
+    if let Some(other) = conferred.or_else(|| others.next()) {
+        let wrong =
+            Wrong::new(Code::Contradiction, "several kinds of callers stand side by side: any, or all of them?");
+        check.flaw(if conferred.is_some() { first } else { other }, wrong.help("write an entry for each"));
+        return None;
+    }
+    let [user, group, role] = names;
+    match (user, group, role, workload) {
+        (Some(name), ..) => known_by_name(check, name).map(Who::User),
+        (_, Some(name), ..) => known_by_name(check, name).map(Who::DirectoryGroup),
+        (_, _, Some(name), _) => known_by_name(check, name).map(Who::DirectoryRole),
+        (.., workload) => self::workload(check, all, workload.as_ref()?).map(Who::Workload),
+    }
+}
+
+/// A config cannot know the ids of a directory.
+fn known_by_name<Id>(check: &mut Check<'_>, raw: &At<String>) -> Option<ByIdOrName<Id>> {
+    check
+        .take(raw, |name| DisplayName::new(name).map_err(|error| Wrong::new(Code::BadName, error)))
+        .map(ByIdOrName::Name)
+}
+
+fn workload(check: &mut Check<'_>, all: &raw::Config, at: &At<raw::Workload>) -> Option<Workload> {
+    let raw = at.get()?;
+    let source = check.take(&raw.source, |name| {
+        known("source", name, &names(all.sources.as_ref()))?;
+        SourceName::new(name).map_err(|error| Wrong::new(Code::BadName, error))
+    });
+    let mut attributes = BTreeMap::new();
+    for (name, value) in raw.matches.get().into_iter().flat_map(Named::iter) {
+        let pattern = check.take(value, |text| Pattern::new(text).map_err(Wrong::value));
+        attributes.insert(name.text().to_owned(), pattern);
+    }
+    let is_right = attributes.values().all(Option::is_some) && raw.matches.get().is_some();
+    let attributes = attributes.into_iter().filter_map(|(name, pattern)| Some((name, pattern?))).collect();
+    let source = source.filter(|_| is_right)?;
+    Workload::new(source, attributes).map_err(|error| check.flaw(raw.matches.node, Wrong::value(error))).ok()
 }
 
 /// A role or a group, exactly one.

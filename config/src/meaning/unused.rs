@@ -77,15 +77,22 @@ fn condition_names(conditions: Option<&At<Conditions>>) -> Vec<&str> {
 
 fn source_names(grant: &raw::Grant) -> Vec<&str> {
     match grant.from.get() {
-        None | Some(From::Whom(Whom { .. })) => Vec::new(),
+        None => Vec::new(),
+        Some(From::Whom(whom)) => of_workload(whom).into_iter().collect(),
         Some(From::Source(name)) => vec![name.as_str()],
         Some(From::Any(items)) => {
-            let sources = items.iter().filter_map(At::get);
-            sources
-                .filter_map(|item| if let WhomOrName::Source(name) = item { Some(name.as_str()) } else { None })
-                .collect()
+            let named = items.iter().filter_map(At::get).filter_map(|item| match item {
+                WhomOrName::Source(name) => Some(name.as_str()),
+                WhomOrName::Whom(whom) => of_workload(whom),
+            });
+            named.collect()
         }
     }
+}
+
+/// The source of the workloads that a grant is for.
+fn of_workload(whom: &Whom) -> Option<&str> {
+    Some(whom.workload.as_ref()?.get()?.source.text())
 }
 
 fn useless_grants(check: &mut Check<'_>, raw: &raw::Config, settings: &Settings) {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Period, Session};
-use crate::at::At;
+use crate::at::{At, Named};
 use crate::defaults;
 
 /// Where an identity comes from: the pods of a cluster that fulfil `match`.
@@ -120,6 +120,9 @@ pub(crate) struct Inline {
     pub(crate) time_window: Option<At<TimeWindow>>,
     /// No session is longer.
     pub(crate) max_session: Option<At<Period>>,
+    /// An expression in the Common Expression Language is true of the caller and the call; see [grants.md](grants.md#when).
+    #[schemars(extend("examples" = ["context.hour < 18 && has(caller.mfa_age_s) && caller.mfa_age_s < 900"]))]
+    pub(crate) when: Option<At<String>>,
 }
 
 /// `true`, or how long ago the second factor was shown at the most.
@@ -245,14 +248,14 @@ pub(crate) struct Rule {
     pub(crate) paths: Option<At<Vec<At<String>>>>,
 }
 
-/// A source by its name, `{role: …}`, `{group: …}`, or a list of these.
+/// A source by its name, `{role: …}`, `{directory_group: …}` and so on, or a list of these.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(untagged)]
 pub(crate) enum From {
     /// A source.
     #[serde(rename = "$text")]
     Source(String),
-    /// A role or a group.
+    /// Callers of another kind.
     #[serde(rename = "$map")]
     Whom(Whom),
     /// Any of these.
@@ -260,26 +263,48 @@ pub(crate) enum From {
     Any(Vec<At<WhomOrName>>),
 }
 
-/// A source by its name, `{role: …}` or `{group: …}`.
+/// A source by its name, `{role: …}`, `{directory_group: …}` and so on.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(untagged)]
 pub(crate) enum WhomOrName {
     /// A source.
     #[serde(rename = "$text")]
     Source(String),
-    /// A role or a group.
+    /// Callers of another kind.
     #[serde(rename = "$map")]
     Whom(Whom),
 }
 
-/// Callers that have a role, or that are in a group: one of the two.
+/// Callers of a kind: exactly one of the keys. What a source in this file confers (`role`, `group`) and what the directory
+/// says are never taken for one another, whatever they are called.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
 pub(crate) struct Whom {
-    /// Callers that have this role.
+    /// Callers to whom a source gives this role.
     pub(crate) role: Option<At<String>>,
-    /// Callers that are in this group.
+    /// Callers whom a source puts into this group.
     pub(crate) group: Option<At<String>>,
+    /// This person of the directory, by name. Letter case counts for nothing.
+    pub(crate) user: Option<At<String>>,
+    /// Whoever is in this group of the directory, also through other groups, by name. Letter case counts for nothing.
+    #[schemars(extend("examples" = ["Team Ärzte / EU"]))]
+    pub(crate) directory_group: Option<At<String>>,
+    /// Whoever has this role in the directory, also through groups, by name. Letter case counts for nothing.
+    pub(crate) directory_role: Option<At<String>>,
+    /// Callers through a source that have certain attributes.
+    pub(crate) workload: Option<At<Workload>>,
+}
+
+/// Callers through a source, by what it says about them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Workload {
+    /// One of `sources`.
+    pub(crate) source: At<String>,
+    /// What their attributes must be, at least one: all that is written must fit. `*` and `?` are wildcards.
+    #[serde(rename = "match")]
+    #[schemars(extend("minProperties" = 1, "examples" = [{"namespace": "shop", "pod": "checkout-*"}]))]
+    pub(crate) matches: At<Named<String>>,
 }
 
 /// A role or a group, and the cloud roles that it may take. Either `role` or `group` is needed.

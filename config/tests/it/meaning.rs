@@ -107,6 +107,48 @@ fn names_of_conditions_and_conditions_themselves_stand_side_by_side() {
 }
 
 #[test]
+fn grants_are_for_people_groups_and_roles_of_the_directory_and_for_workloads() {
+    let settings = full();
+    let grant = grant(&settings, "everything", "people-read");
+    let from = serde_json::to_value(&grant.from).expect("JSON");
+    assert_eq!(
+        from,
+        serde_json::json!([
+            {"user": {"name": "alice@acme.example"}},
+            {"directory_group": {"name": "Team Ärzte / EU"}},
+            {"directory_role": {"name": "Reader"}},
+            {"workload": {"source": "checkout", "attributes": {"namespace": "shop", "pod": "checkout-*"}}},
+        ])
+    );
+    let names: Vec<_> = grant.conditions.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["fresh", "when"]);
+    let Condition::When(fresh) = &grant.conditions[0].condition else { panic!("an expression") };
+    assert_eq!(
+        fresh.as_str(),
+        "has(caller.mfa_age_s) && caller.mfa_age_s < 900 && 'on-call' in caller.directory_groups"
+    );
+}
+
+/// People have second factors, and a source may be there for a workload alone.
+#[test]
+fn what_people_and_workloads_use_is_not_called_useless() {
+    let sources = "sources: {s: {kind: kubernetes/service-account, issuer: \"https://k\", match: {namespace: a}}}\n\
+                   targets: {t: {kind: aws, role: \"arn:aws:iam::123456789012:role/R\"}}\n";
+    let grant = |from: &str| {
+        let grant =
+            format!("grants: [{{name: g, from: {from}, to: t, allow: [\"*\"], conditions: {{require_mfa: true}}}}]\n");
+        codes(&smallest(&format!("{sources}{grant}")))
+    };
+    assert_eq!(grant("{directory_group: staff}"), [Code::UnusedName], "the source");
+    assert_eq!(grant("[{user: alice}, s]"), []);
+    assert_eq!(
+        grant("{workload: {source: s, match: {pod: \"x*\"}}}"),
+        [Code::UselessGrant],
+        "pods have no second factor"
+    );
+}
+
+#[test]
 fn an_evening_until_24_00_ends_at_midnight_and_days_wrap_round_the_week() {
     let settings = full();
     let grant = grant(&settings, "everything", "engineers-do-everything-at-night");
