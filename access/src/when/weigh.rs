@@ -169,7 +169,10 @@ impl<'p> Scales<'p> {
             return self.error(part, format!("a list has 1 to {MAX_WRITTEN} entries here"), None);
         }
         let types: Vec<Found> = items.iter().map(|item| self.type_of(item)).collect();
-        let mut types = types.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
+        let types = types.into_iter().collect::<Option<Vec<_>>>()?;
+        // What stands in a list is copied into it.
+        self.cost.add(types.iter().map(Type::look).fold(0, u64::saturating_add));
+        let mut types = types.into_iter();
         let first = types.next()?;
         let mut all = first;
         for one in types {
@@ -192,7 +195,7 @@ impl<'p> Scales<'p> {
         }
         let types: Vec<Found> = all.into_iter().map(|argument| self.type_of(argument)).collect();
         let types = types.into_iter().collect::<Option<Vec<_>>>()?;
-        self.applied(part, &call.func_name, types)
+        self.applied(part, &call.func_name, &types)
     }
 
     fn unknown_function(&mut self, part: &IdedExpr, name: &str) -> Found {
@@ -202,9 +205,9 @@ impl<'p> Scales<'p> {
     }
 
     /// What a function or an operator makes of what it is given.
-    fn applied(&mut self, part: &IdedExpr, name: &str, types: Vec<Type>) -> Found {
+    fn applied(&mut self, part: &IdedExpr, name: &str, types: &[Type]) -> Found {
         use Type::{Attributes, List, Number, Text, Truth};
-        let made = match (name, &types[..]) {
+        let made = match (name, types) {
             (operators::LOGICAL_AND | operators::LOGICAL_OR, [Truth, Truth]) => Truth,
             (operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE, [Truth]) => Truth,
             (operators::CONDITIONAL, [Truth, one, other]) if one.is_like(other) => one.clone().larger(other.clone()),
@@ -217,7 +220,7 @@ impl<'p> Scales<'p> {
                 operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
                 [Number, Number],
             ) => Truth,
-            (operators::IN, [one, List(item, most)]) if one.is_like(item) => {
+            (operators::IN, [one @ (Truth | Number | Text(_)), List(item, most)]) if one.is_like(item) => {
                 let each = one.look().min(item.look());
                 self.cost.add(each.saturating_mul(u64::try_from(*most).unwrap_or(u64::MAX)));
                 Truth
@@ -243,7 +246,11 @@ impl<'p> Scales<'p> {
                 [Number, Number],
             )
             | (operators::NEGATE, [Number]) => Number,
-            ("startsWith" | "endsWith" | "contains", [text @ Text(_), sought @ Text(_)]) => {
+            ("startsWith" | "endsWith", [text @ Text(_), sought @ Text(_)]) => {
+                self.cost.add(FUNCTION + text.look().min(sought.look()));
+                Truth
+            }
+            ("contains", [text @ Text(_), sought @ Text(_)]) => {
                 self.cost.add(FUNCTION + text.look() + sought.look());
                 Truth
             }
@@ -251,7 +258,7 @@ impl<'p> Scales<'p> {
                 self.cost.add(FUNCTION + if let Text(_) = sized { sized.look() } else { 1 });
                 Number
             }
-            _ => return self.misapplied(part, name, &types),
+            _ => return self.misapplied(part, name, types),
         };
         Some(made)
     }
@@ -276,7 +283,8 @@ impl<'p> Scales<'p> {
         };
         let before = self.cost.times;
         self.cost.times = before.saturating_mul(u64::try_from(most).unwrap_or(u64::MAX));
-        self.cost.add(ENTRY);
+        // Most texts are lent to the entry; what was put together is copied.
+        self.cost.add(ENTRY + item.as_ref().map_or(0, Type::look) / 4);
         self.bound.push((&made.iter_var, item));
         let found = match appended(made) {
             Some(appended) => self.list_of(part, appended, most),
@@ -356,6 +364,7 @@ const FUNCTIONS: [(&str, bool, bool); 24] = [
 ];
 
 /// What a `map` or a `filter` appends to its list, and to which entries.
+#[derive(Clone, Copy)]
 struct Appended<'p> {
     guard: Option<&'p IdedExpr>,
     item: &'p IdedExpr,

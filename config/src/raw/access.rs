@@ -257,7 +257,7 @@ pub(crate) enum From {
     Source(String),
     /// Callers of another kind.
     #[serde(rename = "$map")]
-    Whom(Whom),
+    Whom(Box<Whom>),
     /// Any of these.
     #[serde(rename = "$list")]
     Any(Vec<At<WhomOrName>>),
@@ -272,7 +272,7 @@ pub(crate) enum WhomOrName {
     Source(String),
     /// Callers of another kind.
     #[serde(rename = "$map")]
-    Whom(Whom),
+    Whom(Box<Whom>),
 }
 
 /// Callers of a kind: exactly one of the keys. What a source in this file confers (`role`, `group`) and what the directory
