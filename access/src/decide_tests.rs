@@ -58,7 +58,7 @@ pub(crate) fn grant(from: Who, allow: &[&str]) -> Grant {
     }
 }
 
-fn unnamed(condition: Condition) -> NamedCondition {
+pub(crate) fn unnamed(condition: Condition) -> NamedCondition {
     NamedCondition { name: None, condition }
 }
 
@@ -230,14 +230,14 @@ fn conditions() -> impl Strategy<Value = NamedCondition> {
     .prop_map(unnamed)
 }
 
-fn grants() -> impl Strategy<Value = Grant> {
+pub(crate) fn grants() -> impl Strategy<Value = Grant> {
     let allow = prop::sample::subsequence(vec!["s3:Get*", "s3:PutObject", "s3:*", "sqs:*"], 0..3);
     let from = prop_oneof![Just(pods()), whos()];
     (from, allow, prop::collection::vec(conditions(), 0..3))
         .prop_map(|(from, allow, conditions)| Grant { conditions, ..grant(from, &allow) })
 }
 
-fn places() -> impl Strategy<Value = Option<IpAddr>> {
+pub(crate) fn places() -> impl Strategy<Value = Option<IpAddr>> {
     prop::sample::select(vec![None, Some("10.1.1.1".parse().unwrap()), Some("11.1.1.1".parse().unwrap())])
 }
 

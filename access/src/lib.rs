@@ -25,6 +25,7 @@ mod who;
 mod window;
 mod written;
 
+mod counterfactual;
 mod decide;
 mod denial;
 mod index;
@@ -41,6 +42,7 @@ pub use call::{Besides, Call, Cloud, Deed, NO_RESOURCE, OWN_ACCOUNT, Spelling, U
 pub use caller::{Assurance, Caller, Evidence};
 pub use clock::Clock;
 pub use condition::{Condition, NamedCondition, Unmet};
+pub use counterfactual::{Change, Otherwise, otherwise};
 pub use credential::{AwsCredential, Credential};
 pub use decide::{Context, decide};
 pub use denial::{Denial, Near, Reason};
