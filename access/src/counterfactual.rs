@@ -4,6 +4,7 @@
 //! told to who may read the rules, and not to the caller.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -49,6 +50,21 @@ pub struct Otherwise {
     pub change: Change,
     /// What would allow the call then.
     pub allowed_by: GrantName,
+}
+
+impl fmt::Display for Otherwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { change, allowed_by } = self;
+        match change {
+            Change::SecondFactor => f.write_str("a second factor was just shown")?,
+            Change::SignedIn => f.write_str("the person has just signed in")?,
+            Change::From(address) => write!(f, "it comes from {address}")?,
+            Change::At(time) => write!(f, "it is made at {time}")?,
+            Change::Being(who) => write!(f, "the caller is {who}")?,
+            Change::Without { grant, condition } => write!(f, "grant {grant:?} has no {condition}")?,
+        }
+        write!(f, ": grant {allowed_by:?} allows it then")
+    }
 }
 
 /// Changes each of which, by itself, would let a call be allowed; none where it is.

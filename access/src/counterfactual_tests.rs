@@ -85,6 +85,32 @@ fn whom_another_grant_is_for_is_told() {
 }
 
 #[test]
+fn people_are_told_in_a_sentence() {
+    let role = Who::DirectoryRole(ByIdOrName::Name(display("On call")));
+    let person = Caller { principal: Some(Arc::new(alice())), ..checkout() };
+    let rules = Rules::new([receipts()], [grant(role, &["*"]), with(Condition::Mfa { within: None })]);
+    let context = Context { now: NOW, from: None };
+    let told = otherwise(&Arc::new(person), (&receipts().name, &put("1")), &rules, &context);
+    assert_eq!(
+        told.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "a second factor was just shown: grant \"g\" allows it then",
+            "grant \"g\" has no require_mfa: grant \"g\" allows it then",
+            "the caller is of directory role \"On call\": grant \"g\" allows it then",
+        ]
+    );
+    let json = serde_json::to_value(&told).expect("JSON");
+    assert_eq!(
+        json,
+        serde_json::json!([
+            {"change": "second_factor", "allowed_by": "g"},
+            {"change": {"without": {"grant": "g", "condition": {"condition": {"mfa": {}}}}}, "allowed_by": "g"},
+            {"change": {"being": {"directory_role": {"name": "On call"}}}, "allowed_by": "g"},
+        ])
+    );
+}
+
+#[test]
 fn no_more_than_sixteen_changes_are_tried() {
     let role = |number: usize| Who::Role(RoleName::new(&format!("r{number}")).expect("a name"));
     let many: Vec<_> = (0..1000).map(|number| grant(role(number), &["*"])).collect();

@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use cel::common::types::CelBool;
-use cel::{Context as Scope, Env, ExecutionError, Program, Value};
+use cel::{Context as Scope, Env, ExecutionError, IdedExpr, Value};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{Call, Caller, Context, Target, Unmet};
@@ -39,6 +39,10 @@ const MAX_ASKED: usize = 64;
 /// What all of them may cost together, whatever each call does.
 const MAX_ASKED_COST: u64 = MAX_ASKED as u64 * MAX_COST;
 
+/// After how many mistakes the parser goes on: what it tells then mostly follows from the first, and what it skips to go on
+/// was reckoned with as something else.
+const MAX_RECOVERED: u32 = 1;
+
 /// How many errors are told of one expression.
 const MAX_TOLD: usize = 8;
 
@@ -50,7 +54,7 @@ static LIBRARY: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib().wit
 #[serde(try_from = "String")]
 pub struct When {
     source: Arc<str>,
-    program: Arc<Program>,
+    expression: Arc<IdedExpr>,
     cost: u64,
     mentions: Arc<[Word]>,
 }
@@ -81,15 +85,17 @@ impl When {
             return Err(WhenError::whole(format!("an expression has at most {MAX_SOURCE} bytes")).into());
         }
         steepness::check(source)?;
-        let program = LIBRARY.compile(source).map_err(|errors| syntax(source, &errors))?;
-        let weighed = weigh::weigh(&program, source)?;
+        let parser = LIBRARY.parser().error_recovery_limit(MAX_RECOVERED);
+        let parsed = parser.parse_with_source_info(source).map_err(|errors| syntax(source, &errors))?;
+        let (expression, places) = parsed;
+        let weighed = weigh::weigh(&expression, (source, &places))?;
         if weighed.cost > MAX_COST {
             let message = format!("this may cost {} steps, and at most {MAX_COST} are allowed", weighed.cost);
             let help = "each `exists`, `all`, `filter`, `map` and `in` costs as much as its list is long";
             return Err(WhenError::whole(message).help(help).into());
         }
         let mentions = weighed.mentions.into();
-        Ok(Self { source: source.into(), program: Arc::new(program), cost: weighed.cost, mentions })
+        Ok(Self { source: source.into(), expression: Arc::new(expression), cost: weighed.cost, mentions })
     }
 
     /// The expression as it was written.
@@ -122,7 +128,7 @@ impl When {
     fn holds(&self, facts: &Facts<'_>) -> Result<(), Unmet> {
         let mut scope = Scope::with_env(LIBRARY.clone());
         scope.set_variable_resolver(facts);
-        let result = Value::resolve_val(self.program.expression(), &scope);
+        let result = Value::resolve_val(&self.expression, &scope);
         match result.map(|value| value.downcast_ref::<CelBool>().map(|truth| *truth.inner())) {
             Ok(Some(true)) => Ok(()),
             Ok(Some(false)) => Err(Unmet::False { when: self.to_string(), seen: facts.told(&self.mentions) }),
@@ -189,12 +195,14 @@ fn why(error: &ExecutionError) -> String {
 
 /// The parser's errors, in the order of the source. One mistake often makes several.
 fn syntax(source: &str, errors: &cel::ParseErrors) -> WhenErrors {
-    let told = errors.errors.iter().take(MAX_TOLD).map(|error| {
+    let gave_up = |error: &&cel::ParseError| error.msg.contains("recovery attempt limit");
+    let told = errors.errors.iter().filter(|error| !gave_up(error)).take(MAX_TOLD).map(|error| {
         let at = usize::try_from(error.pos.0).ok().zip(usize::try_from(error.pos.1).ok());
         let is_within = |(line, column): &(usize, usize)| *line >= 1 && *column >= 1 && *line <= source.lines().count();
         WhenError { at: at.filter(is_within), message: unexpected(&error.msg), help: None }
     });
-    WhenErrors(told.collect())
+    let told: Vec<_> = told.collect();
+    if told.is_empty() { WhenError::whole("this is no expression").into() } else { WhenErrors(told) }
 }
 
 /// What the parser says, without the names of its tokens.

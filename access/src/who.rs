@@ -1,6 +1,7 @@
 //! Whom a grant is for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +139,32 @@ impl Who {
 /// that was called alice.
 pub(crate) fn user_of(principal: &Principal) -> Option<&Principal> {
     (principal.kind == PrincipalKind::User).then_some(principal)
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(name) => write!(f, "of source {name:?}"),
+            Self::Group(name) => write!(f, "in group {name:?} of a source"),
+            Self::Role(name) => write!(f, "of role {name:?} of a source"),
+            Self::User(user) => write!(f, "person {user}"),
+            Self::DirectoryGroup(group) => write!(f, "in directory group {group}"),
+            Self::DirectoryRole(role) => write!(f, "of directory role {role}"),
+            Self::Workload(workload) => {
+                let attributes = workload.attributes.iter().map(|(name, value)| format!("{name} {value:?}"));
+                write!(f, "of source {:?} with {}", workload.source, attributes.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+impl<Id: fmt::Display> fmt::Display for ByIdOrName<Id> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name(name) => write!(f, "{name:?}"),
+        }
+    }
 }
 
 impl<Id: PartialEq> ByIdOrName<Id> {

@@ -6,7 +6,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use access::{Assurance, Call, Caller, Context, Deed, Denial, Permit, Reason, SourceName, TargetName, decide};
+use access::{
+    Assurance, Call, Caller, Context, Deed, Denial, Otherwise, Permit, Reason, SourceName, TargetName, decide,
+    otherwise,
+};
 use cloud::aws::recognise::{Head, recognise, refine_with_body};
 use cloud::aws::vending::{Vends, vends};
 use config::{Settings, Source};
@@ -55,6 +58,9 @@ struct Answer {
     /// Which rule of the grant, as the config counts them: `allow[1]`, `deny[0]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
+    /// Each of these, by itself, would let it be allowed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    otherwise: Vec<Otherwise>,
 }
 
 /// What the request is.
@@ -189,7 +195,7 @@ impl Judge<'_> {
         let mut targets: Vec<_> = settings.rules.targets().map(|target| &target.name).collect();
         targets.retain(|name| self.to.as_ref().is_none_or(|to| to == *name));
         targets.sort_unstable();
-        let mut nearest: Option<Denial> = None;
+        let mut nearest: Option<(Denial, &TargetName, &Arc<Caller>)> = None;
         for (target, caller) in targets.iter().flat_map(|target| callers.iter().map(move |caller| (*target, caller))) {
             match decide(caller, (target, &call), &settings.rules, &self.context) {
                 Ok(permit) => {
@@ -199,18 +205,24 @@ impl Judge<'_> {
                     };
                 }
                 Err(denial) => {
-                    let nearer = |known: &Denial| known.reason.nearness() >= denial.reason.nearness();
-                    nearest = nearest.filter(nearer).or(Some(denial));
+                    let far = denial.reason.nearness();
+                    nearest =
+                        nearest.filter(|(known, ..)| known.reason.nearness() >= far).or(Some((denial, target, caller)));
                 }
             }
         }
+        let otherwise = nearest
+            .as_ref()
+            .map(|(_, target, caller)| otherwise(caller, (target, &call), &settings.rules, &self.context));
+        let nearest = nearest.map(|(denial, ..)| denial);
         let (grant, rule) = match nearest.as_ref().map(|denial| &denial.reason) {
             Some(Reason::Denied { grant, rule, .. }) => (Some(grant.to_string()), Some(format!("deny[{rule}]"))),
             _ => (None, None),
         };
         let reason =
             nearest.map_or_else(|| "the config has no source or no target".to_owned(), |denial| denial.to_string());
-        Answer { call: Some(call.into()), decision: Decision::Refused, reason, target: None, grant, rule }
+        let otherwise = otherwise.unwrap_or_default();
+        Answer { call: Some(call.into()), decision: Decision::Refused, reason, target: None, grant, rule, otherwise }
     }
 }
 
@@ -287,7 +299,8 @@ impl From<Call> for Explained {
 
 impl Answer {
     fn undecided(reason: String) -> Self {
-        Self { call: None, decision: Decision::Undecided, reason, target: None, grant: None, rule: None }
+        let otherwise = Vec::new();
+        Self { call: None, decision: Decision::Undecided, reason, target: None, grant: None, rule: None, otherwise }
     }
 
     /// What a grant covers, and no program gets.
@@ -300,6 +313,7 @@ impl Answer {
             target: Some(permit.target().name.clone()),
             grant: Some(permit.grant().name.to_string()),
             rule: None,
+            otherwise: Vec::new(),
         }
     }
 
@@ -322,6 +336,7 @@ impl Answer {
             target: Some(target.name.clone()),
             grant: Some(grant.name.to_string()),
             rule: rule.map(|rule| format!("allow[{rule}]")),
+            otherwise: Vec::new(),
         }
     }
 }
@@ -356,6 +371,7 @@ impl std::fmt::Display for Answer {
         if let (Some(grant), Some(rule)) = (&self.grant, &self.rule) {
             writeln!(f, "rule      {grant} {rule}")?;
         }
-        write!(f, "decision  {decision}: {}", self.reason)
+        write!(f, "decision  {decision}: {}", self.reason)?;
+        self.otherwise.iter().try_for_each(|otherwise| write!(f, "\nunless    {otherwise}"))
     }
 }

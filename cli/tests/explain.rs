@@ -36,6 +36,21 @@ fn request(method: &str, url: &str, headers: &Value) -> String {
 }
 
 #[test]
+fn a_refusal_says_what_would_have_to_be_otherwise() {
+    let here = ["--config", EXAMPLE, "--from", "checkout", "--to", "receipts"];
+    let get = request("GET", "https://acme-receipts.s3.us-east-1.amazonaws.com/1.pdf", &json!({}));
+    let elsewhere = [&here[..], &["--ip", "203.0.113.7"]].concat();
+    assert_eq!(explained(&here, &[get.clone()])[0].get("otherwise"), None);
+    let answer = &explained(&elsewhere, &[get])[0];
+    assert_eq!(answer["decision"], "refused");
+    assert_eq!(
+        answer["otherwise"][0],
+        json!({"change": {"from": "127.0.0.1"}, "allowed_by": "checkout-reads-receipts"})
+    );
+    assert_eq!(answer["otherwise"][1]["change"]["without"]["condition"]["name"], "from-here");
+}
+
+#[test]
 fn each_line_is_answered_in_order_and_what_is_no_call_is_null() {
     let answers = explained(
         &[],

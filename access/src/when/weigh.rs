@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SelectExpr, operators};
-use cel::{IdedExpr, Program};
+use cel::IdedExpr;
+use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SelectExpr, SourceInfo, operators};
 
 use super::types::Type;
 use super::words::{ROOMS, Word, did_you_mean};
@@ -31,9 +31,9 @@ pub(super) struct Weighed {
 }
 
 /// Looks at the whole of an expression, whose result must be true or false.
-pub(super) fn weigh(program: &Program, source: &str) -> Result<Weighed, WhenErrors> {
+pub(super) fn weigh(root: &IdedExpr, (source, places): (&str, &SourceInfo)) -> Result<Weighed, WhenErrors> {
     let mut scales = Scales {
-        program,
+        places,
         source,
         cost: Cost::default(),
         mentions: BTreeSet::new(),
@@ -41,7 +41,6 @@ pub(super) fn weigh(program: &Program, source: &str) -> Result<Weighed, WhenErro
         mapping: false,
         errors: Vec::new(),
     };
-    let root = program.expression();
     let result = scales.type_of(root);
     if let Some(result) = result.filter(|result| *result != Type::Truth) {
         scales.error(root, format!("this is {result}, and a condition is true or false"), None);
@@ -55,7 +54,7 @@ pub(super) fn weigh(program: &Program, source: &str) -> Result<Weighed, WhenErro
 
 /// What was found so far.
 struct Scales<'p> {
-    program: &'p Program,
+    places: &'p SourceInfo,
     source: &'p str,
     cost: Cost,
     mentions: BTreeSet<Word>,
@@ -111,7 +110,7 @@ impl<'p> Scales<'p> {
                 self.error(part, "nothing is null here", Some("ask `has(…)` for what may be missing"))
             }
             LiteralValue::Bytes(_) | LiteralValue::Double(_) | LiteralValue::UInt(_) => {
-                self.error(part, "numbers are whole and signed here, and text is text", None)
+                self.error(part, "numbers are whole and signed here", None)
             }
         }
     }
@@ -329,7 +328,7 @@ impl<'p> Scales<'p> {
     }
 
     fn error(&mut self, part: &IdedExpr, message: impl Into<String>, help: Option<&str>) -> Found {
-        let at = self.program.source_info().offset_for(part.id).map(|(start, _)| place(self.source, start));
+        let at = self.places.offset_for(part.id).map(|(start, _)| place(self.source, start));
         self.errors.push(WhenError { at, message: message.into(), help: help.map(str::to_owned) });
         None
     }
