@@ -40,7 +40,7 @@ fn a_refusal_says_what_would_have_to_be_otherwise() {
     let here = ["--config", EXAMPLE, "--from", "checkout", "--to", "receipts"];
     let get = request("GET", "https://acme-receipts.s3.us-east-1.amazonaws.com/1.pdf", &json!({}));
     let elsewhere = [&here[..], &["--ip", "203.0.113.7"]].concat();
-    assert_eq!(explained(&here, &[get.clone()])[0].get("otherwise"), None);
+    assert_eq!(explained(&here, std::slice::from_ref(&get))[0].get("otherwise"), None);
     let answer = &explained(&elsewhere, &[get])[0];
     assert_eq!(answer["decision"], "refused");
     assert_eq!(
