@@ -31,6 +31,7 @@ pub mod skew;
 pub mod strip;
 pub mod uri;
 
+pub mod caller;
 pub mod exchange;
 pub mod policy;
 pub mod sts_answer;
