@@ -9,41 +9,66 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Actor, GroupName, Principal, RoleName, Secret, SourceName};
 
-/// What a caller shows before anything about it is believed: a token, as it was read.
+/// What a caller shows before anything about it is believed, as it was read.
 ///
-/// The `billing` pod shows its projected service-account token; alice shows the session that she got at sign-in.
+/// The `billing` pod shows its projected service-account token; alice shows the session that she got at sign-in; a virtual
+/// machine at AWS shows a call to AWS that it has signed.
 #[derive(Debug, Clone)]
 pub struct Evidence {
-    token: Secret<String>,
+    kind: EvidenceKind,
+    text: Secret<String>,
+}
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EvidenceKind {
+    /// A compact JWS (RFC 7515 §7.1).
+    Token,
+    /// A signed `sts:GetCallerIdentity`. It counts once.
+    AwsCaller,
 }
 
 impl Evidence {
     /// Takes a compact JWS (RFC 7515 §7.1), unverified.
     pub const fn token(token: Secret<String>) -> Self {
-        Self { token }
+        Self { kind: EvidenceKind::Token, text: token }
     }
 
-    /// The token, to verify it.
+    /// Takes a signed `sts:GetCallerIdentity` in any of its forms, unverified.
+    pub const fn aws_caller(proof: Secret<String>) -> Self {
+        Self { kind: EvidenceKind::AwsCaller, text: proof }
+    }
+
+    /// What it is.
+    pub const fn kind(&self) -> EvidenceKind {
+        self.kind
+    }
+
+    /// The token or proof, to verify it.
     pub fn expose(&self) -> &str {
-        self.token.expose()
+        self.text.expose()
     }
 }
 
-/// The same evidence is the same token, so that what was lent on it can be found again.
+/// The same evidence is the same text, so that what was lent on it can be found again.
 impl PartialEq for Evidence {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other) || self.expose() == other.expose()
+        std::ptr::eq(self, other) || (self.kind == other.kind && self.expose() == other.expose())
     }
 }
 
 impl Eq for Evidence {}
 
-/// Hashes the token's end alone: a JWS ends in its signature, which differs wherever two tokens do.
+/// Hashes a token's end alone: a JWS ends in its signature, which differs wherever two tokens do. Other evidence may end
+/// in what all of its kind have, and is hashed whole.
 impl Hash for Evidence {
     fn hash<H: Hasher>(&self, state: &mut H) {
         const TAIL: usize = 32;
-        let token = self.expose().as_bytes();
-        state.write(&token[token.len().saturating_sub(TAIL)..]);
+        let text = self.expose().as_bytes();
+        match self.kind {
+            EvidenceKind::Token => state.write(&text[text.len().saturating_sub(TAIL)..]),
+            EvidenceKind::AwsCaller => state.write(text),
+        }
     }
 }
 
@@ -81,4 +106,23 @@ pub struct Assurance {
     pub signed_in: Option<Timestamp>,
     /// When a second factor was last shown.
     pub mfa: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasher, RandomState};
+
+    use super::*;
+
+    #[test]
+    fn evidence_of_another_kind_is_other_evidence_and_proofs_with_one_end_differ() {
+        let text = |text: &str| Secret::new(text.to_owned());
+        assert_eq!(Evidence::token(text("a")), Evidence::token(text("a")));
+        assert_ne!(Evidence::token(text("a")), Evidence::aws_caller(text("a")));
+        let end = "x".repeat(64);
+        let proof = |start: &str| Evidence::aws_caller(text(&format!("{start}{end}")));
+        let hasher = RandomState::new();
+        assert_ne!(hasher.hash_one(proof("a")), hasher.hash_one(proof("b")));
+        assert_eq!(hasher.hash_one(proof("a")), hasher.hash_one(proof("a")));
+    }
 }

@@ -39,7 +39,7 @@ mod record;
 mod refusal;
 
 pub use call::{Besides, Call, Cloud, Deed, NO_RESOURCE, OWN_ACCOUNT, Spelling, UnknownCloud};
-pub use caller::{Assurance, Caller, Evidence};
+pub use caller::{Assurance, Caller, Evidence, EvidenceKind};
 pub use clock::Clock;
 pub use condition::{Condition, NamedCondition, Unmet};
 pub use counterfactual::{Change, Otherwise, otherwise};
