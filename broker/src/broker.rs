@@ -203,7 +203,7 @@ impl Broker {
 
     /// The flow. What it lends has been written down when it comes back.
     async fn lend(&self, ask: &Ask, now: Timestamp) -> Result<Lease, Declined> {
-        let caller = self.intent.load_full().sources.verify(&ask.evidence, now).await?;
+        let caller = self.intent.load_full().sources.verify(&ask.evidence, now).await?.caller;
         let caller = Arc::new(self.resolve(caller).await?);
         let permit = self.decide(&caller, ask, now)?;
         let known = |refusal: Refusal| Declined {
@@ -336,7 +336,7 @@ impl Lessor for Broker {
     }
 
     async fn recognise(&self, evidence: Arc<Evidence>) -> Result<String, Refusal> {
-        let caller = self.intent.load_full().sources.verify(&evidence, self.clock.now()).await?;
+        let caller = self.intent.load_full().sources.verify(&evidence, self.clock.now()).await?.caller;
         let caller = self.resolve(caller).await.map_err(|declined| declined.refusal)?;
         Ok(caller.subject)
     }
@@ -369,9 +369,14 @@ impl Intent {
     /// `before`: what was in force; the keys of its sources are kept where nothing changed about them.
     fn of(settings: &Settings, clock: &Clock, before: Option<&Self>) -> Result<Self, OpenError> {
         let roots = Roots::of_the_system();
-        let sources = match before.filter(|before| before.written == settings.sources) {
+        let same =
+            |before: &&Self| before.written == settings.sources && *before.sources.endpoints() == settings.endpoints;
+        let sources = match before.filter(same) {
             Some(before) => before.sources.clone(),
-            None => Arc::new(Sources::new(&settings.sources, &roots)?),
+            None => {
+                let before = before.map(|before| &*before.sources);
+                Arc::new(Sources::with(&settings.sources, (&settings.endpoints, &roots), before, clock.now())?)
+            }
         };
         let exchange = Arc::new(Exchange::new(settings, &roots, clock.clone()).map_err(OpenError::Exchange)?);
         Ok(Self { written: settings.sources.clone(), sources, rules: settings.rules.clone(), exchange })

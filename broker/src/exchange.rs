@@ -12,9 +12,8 @@ use cloud::aws::policy::PolicyError;
 use cloud::aws::skew;
 use cloud::aws::sts_answer::AnswerError as StsAnswerError;
 use config::{Endpoints, Settings};
-use http::header::{HOST, HeaderValue};
 use jiff::SignedDuration;
-use reqwest::{Client, Request, Url};
+use reqwest::{Client, Request};
 
 use crate::outbound::{self, AnswerError, OutboundError, Roots, in_words};
 use crate::tokens::issuer_name;
@@ -135,20 +134,8 @@ impl Exchange {
         }
         .request()?;
         let mut request = Request::try_from(request).map_err(ExchangeFailed::Build)?;
-        self.redirect(&mut request);
+        outbound::redirect(&mut request, &self.endpoints);
         Ok(request)
-    }
-
-    /// Sends the request where `endpoints` says. It still names the host that it is meant for.
-    fn redirect(&self, request: &mut Request) {
-        let Some(host) = request.url().host_str().map(str::to_owned) else { return };
-        let Some(elsewhere) = self.endpoints.of(&host) else { return };
-        let mut url: Url = elsewhere.clone();
-        url.set_path("/");
-        *request.url_mut() = url;
-        if let Ok(host) = HeaderValue::from_str(&host) {
-            request.headers_mut().insert(HOST, host);
-        }
     }
 
     async fn send(&self, request: &Request) -> Result<AwsCredential, ExchangeFailed> {

@@ -29,6 +29,6 @@ mod scribe;
 pub use broker::{Broker, NotReady, OpenError, Prepared};
 pub use exchange::{Narrowed, narrowed};
 pub use outbound::OutboundError;
-pub use sources::{KeySetError, SourcesError};
+pub use sources::{Once, SourceState, Sources, SourcesError, State, Verified};
 pub use store::{Organisation, StoreError};
 pub use tokens::{KeysError, PlanError, SealError};

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::Endpoints;
+use http::header::{HOST, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, Request, Response};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -64,6 +66,11 @@ impl Roots {
         Self(roots.into())
     }
 
+    /// None at all: only those in a file will count.
+    pub(crate) fn none() -> Self {
+        Self(RootCertStore::empty().into())
+    }
+
     /// A client that trusts them, and those in a file.
     pub(crate) fn client(&self, more: Option<&Path>) -> Result<Client, OutboundError> {
         let mut roots = RootCertStore::clone(&self.0);
@@ -98,6 +105,19 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), OutboundError> {
             .map_err(|cause| OutboundError::Root { path: path.to_owned(), cause })?;
     }
     Ok(())
+}
+
+/// Sends a request to a cloud's host where `endpoints` says. It still names the host that it is meant for.
+pub(crate) fn redirect(request: &mut Request, endpoints: &Endpoints) {
+    let Some(host) = request.url().host_str().map(str::to_owned) else { return };
+    let Some(elsewhere) = endpoints.of(&host) else { return };
+    let mut url = elsewhere.clone();
+    url.set_path(request.url().path());
+    url.set_query(request.url().query());
+    *request.url_mut() = url;
+    if let Ok(host) = HeaderValue::from_str(&host) {
+        request.headers_mut().insert(HOST, host);
+    }
 }
 
 /// An answer that cannot be taken.

@@ -1,87 +1,185 @@
 //! Who is asking: evidence in, a verified caller out.
+//!
+//! ```text
+//! token → its issuer's doors → signature by keys, or the API server → claims → facts → sources that fit → caller
+//! proof → its partition's door → STS → sources that fit → caller, once
+//! ```
+//!
+//! Which source answers, the token's issuer says, never a try of all keys. One file for each kind: what its tokens are
+//! like (`RULES`), and what they say (`facts`).
 
+mod claims;
 mod discovery;
 mod jws;
 mod keys;
 mod keyset;
-mod kubernetes;
+mod spent;
+mod state;
 
-use access::{Caller, Evidence, Refusal, RefusalCode, SourceName};
-use config::{Keys, Source};
+mod aws_token;
+mod azure;
+mod fit;
+mod gcp;
+mod github;
+mod gitlab;
+mod kubernetes;
+mod oidc;
+mod spiffe;
+
+mod aws_caller;
+mod door;
+mod token_review;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use access::{Caller, Evidence, EvidenceKind, Refusal, RefusalCode, SourceName};
+use config::{Endpoints, Source, SourceKind};
 use jiff::Timestamp;
 
-use crate::outbound::{OutboundError, Roots};
-use keys::{IssuerKeys, KeyError};
-use keyset::KeySet;
-pub use keyset::KeySetError;
+use crate::outbound::Roots;
+use aws_caller::AwsDoor;
+use door::Door;
+use jws::Unverified;
+use spent::Spent;
+
+pub use spent::Once;
+pub use state::{SourceState, State};
 
 /// The sources cannot be used as they are configured.
 #[derive(Debug, thiserror::Error)]
 pub enum SourcesError {
     /// Two sources disagree about one issuer.
-    #[error("sources {first} and {second} have the same issuer and different keys; give both the same")]
+    #[error(
+        "sources {first} and {second} have the same issuer, and another kind, other keys or other claims; give both the same"
+    )]
     Conflict {
         /// One of them.
         first: SourceName,
         /// The other.
         second: SourceName,
     },
-    /// A pinned JWKS is not one.
-    #[error("the pinned keys of source {source_name} cannot be used")]
-    Pinned {
-        /// The source.
-        source_name: SourceName,
-        /// Why.
-        #[source]
-        cause: KeySetError,
-    },
-    /// The issuer cannot be asked.
-    #[error("the issuer of source {source_name} cannot be asked")]
-    Client {
-        /// The source.
-        source_name: SourceName,
-        /// Why.
-        #[source]
-        cause: OutboundError,
-    },
 }
 
-/// All sources, by issuer.
+/// All sources, by whom they believe.
 #[derive(Debug)]
-pub(crate) struct Sources(Vec<Issuer>);
+pub struct Sources {
+    issuers: Vec<Issuer>,
+    aws: Vec<AwsDoor>,
+    endpoints: Endpoints,
+    spent: Arc<Spent>,
+}
 
-/// An issuer, and the sources that take its tokens.
+/// An issuer of tokens, and the ways in for them: by its keys, by an API server, or both.
 #[derive(Debug)]
 struct Issuer {
-    keys: IssuerKeys,
-    sources: Vec<Source>,
+    name: String,
+    doors: Vec<Door>,
+}
+
+/// A caller that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Who it is.
+    pub caller: Caller,
+    /// What counts once, if the evidence does. It is spent for this process; whoever honours the caller spends it where
+    /// all processes see it.
+    pub once: Option<Once>,
 }
 
 impl Sources {
-    /// Takes the configured sources. Nothing is fetched before the first token comes.
-    pub(crate) fn new(sources: &[Source], roots: &Roots) -> Result<Self, SourcesError> {
-        let mut issuers: Vec<Issuer> = Vec::new();
+    /// Takes the configured sources. Nothing is fetched before the first token comes; a source that cannot be made ready
+    /// refuses with the reason, and is tried again.
+    ///
+    /// # Errors
+    /// [`SourcesError`]: what no waiting mends.
+    pub fn new(sources: &[Source], endpoints: &Endpoints, now: Timestamp) -> Result<Self, SourcesError> {
+        Self::with(sources, (endpoints, &Roots::of_the_system()), None, now)
+    }
+
+    /// The same with roots that were read already, and with what counted `before`, which must not count again.
+    pub(crate) fn with(
+        sources: &[Source],
+        (endpoints, roots): (&Endpoints, &Roots),
+        before: Option<&Self>,
+        now: Timestamp,
+    ) -> Result<Self, SourcesError> {
+        let spent = before.map_or_else(Arc::default, |before| before.spent.clone());
+        let mut all = Self { issuers: Vec::new(), aws: Vec::new(), endpoints: endpoints.clone(), spent };
         for source in sources {
-            match issuers.iter_mut().find(|issuer| issuer.keys.issuer() == source.issuer) {
-                Some(issuer) => issuer.join(source)?,
-                None => issuers.push(Issuer::new(source, roots)?),
+            match &source.kind {
+                SourceKind::AwsCaller(aws) => match all.aws.iter_mut().find(|door| door.is_for(&aws.partition)) {
+                    Some(door) => door.join(source)?,
+                    None => all.aws.push(AwsDoor::new(source, aws, roots, now)),
+                },
+                SourceKind::Token(tokens) => {
+                    for issuer in &tokens.issuers {
+                        let new = Door::new(source, (issuer, tokens), roots, now);
+                        match all.issuers.iter_mut().find(|known| known.name == *issuer) {
+                            Some(known) => known.join(new)?,
+                            None => all.issuers.push(Issuer { name: issuer.clone(), doors: vec![new] }),
+                        }
+                    }
+                }
             }
         }
-        Ok(Self(issuers))
+        Ok(all)
+    }
+
+    /// Where clouds are, for those who are asked.
+    pub(crate) const fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
     /// Verifies what a caller shows at `now`.
-    pub(crate) async fn verify(&self, evidence: &Evidence, now: Timestamp) -> Result<Caller, Refusal> {
-        let token = jws::read(evidence.expose())?;
-        let issuer = self.issuer(token.issuer())?;
-        let key = issuer.keys.key(token.kid(), now).await.map_err(|error| no_key(&error))?;
-        let claims = token.verify(&key)?;
-        kubernetes::caller(claims, &issuer.sources, now)
+    pub async fn verify(&self, evidence: &Evidence, now: Timestamp) -> Result<Verified, Refusal> {
+        match evidence.kind() {
+            EvidenceKind::Token => {
+                let token = jws::read(evidence.expose())?;
+                let caller = self.issuer(&token)?.caller(&token, now).await?;
+                Ok(Verified { caller, once: None })
+            }
+            EvidenceKind::AwsCaller => {
+                aws_caller::verify(&self.aws, evidence.expose(), (&self.endpoints, &self.spent), now).await
+            }
+        }
     }
 
-    fn issuer(&self, name: &str) -> Result<&Issuer, Refusal> {
-        self.0.iter().find(|issuer| issuer.keys.issuer() == name).ok_or_else(|| {
-            let known: Vec<_> = self.0.iter().map(|issuer| issuer.keys.issuer()).collect();
+    /// How it stands with every source, in the order of their names.
+    pub fn states(&self) -> Vec<SourceState> {
+        let doors = self.issuers.iter().flat_map(|issuer| &issuer.doors);
+        let of_tokens = doors.flat_map(|door| door.sources().iter().map(|source| (source, door.state())));
+        let of_aws = self.aws.iter().flat_map(|door| door.sources().iter().map(|source| (source, door.state())));
+        let mut states = BTreeMap::new();
+        for (source, state) in of_tokens.chain(of_aws) {
+            // A source with two issuers works as well as the worse of them.
+            let told = states.entry(&source.name).or_insert_with(|| (source.kind.name(), state.clone()));
+            if matches!(state, State::Failed { .. }) {
+                told.1 = state;
+            }
+        }
+        let state = |(name, (kind, state)): (&SourceName, _)| SourceState { name: name.clone(), kind, state };
+        states.into_iter().map(state).collect()
+    }
+
+    /// Tries what does not work, or was never tried: so that it is known before somebody needs it.
+    pub async fn look(&self, now: Timestamp) {
+        for door in self.issuers.iter().flat_map(|issuer| &issuer.doors) {
+            door.look(now).await;
+        }
+        for door in &self.aws {
+            door.look(now);
+        }
+    }
+
+    /// Whose token it is: by `iss`, or, since JWT-SVIDs need none, by the trust domain of a SPIFFE id.
+    fn issuer(&self, token: &Unverified<'_>) -> Result<&Issuer, Refusal> {
+        let named = |name: &str| self.issuers.iter().find(|issuer| issuer.name == name);
+        let by_issuer = token.issuer().and_then(named);
+        let found = by_issuer.or_else(|| token.subject().and_then(spiffe::trust_domain).and_then(named));
+        found.ok_or_else(|| {
+            let known: Vec<_> = self.issuers.iter().map(|issuer| &*issuer.name).collect();
+            let name = token.issuer().or_else(|| token.subject()).unwrap_or_default();
             Refusal::new(RefusalCode::EvidenceInvalid, format!("no source has the token's issuer {}", shown(name)))
                 .help(format!("`sources` has {}; the issuer must be the same, byte for byte", known.join(", ")))
         })
@@ -89,47 +187,44 @@ impl Sources {
 }
 
 impl Issuer {
-    fn new(source: &Source, roots: &Roots) -> Result<Self, SourcesError> {
-        let name = || source.name.clone();
-        let keys = match &source.keys {
-            Keys::Pinned { jwks } => {
-                let keys = KeySet::parse(jwks.as_bytes());
-                let keys = keys.map_err(|cause| SourcesError::Pinned { source_name: name(), cause })?;
-                IssuerKeys::pinned(&source.issuer, keys)
-            }
-            Keys::Discovery { ca } => {
-                let client = roots.client(ca.as_deref());
-                let client = client.map_err(|cause| SourcesError::Client { source_name: name(), cause })?;
-                IssuerKeys::discovered(&source.issuer, client)
-            }
-        };
-        Ok(Self { keys, sources: vec![source.clone()] })
+    fn join(&mut self, new: Door) -> Result<(), SourcesError> {
+        let mut left = Some(new);
+        for door in &mut self.doors {
+            let Some(new) = left else { break };
+            left = door.take_in(new)?;
+        }
+        self.doors.extend(left);
+        Ok(())
     }
 
-    fn join(&mut self, source: &Source) -> Result<(), SourcesError> {
-        let first = &self.sources[0];
-        let same = match (&first.keys, &source.keys) {
-            (Keys::Pinned { jwks: a }, Keys::Pinned { jwks: b }) => a == b,
-            (Keys::Discovery { ca: a }, Keys::Discovery { ca: b }) => a == b,
-            (Keys::Pinned { .. }, Keys::Discovery { .. }) | (Keys::Discovery { .. }, Keys::Pinned { .. }) => false,
-        };
-        if !same {
-            return Err(SourcesError::Conflict { first: first.name.clone(), second: source.name.clone() });
+    /// The caller, with what it is by every door that lets it in. If none does, the one that came furthest says why.
+    async fn caller(&self, token: &Unverified<'_>, now: Timestamp) -> Result<Caller, Refusal> {
+        let mut answers = Vec::with_capacity(self.doors.len());
+        for door in &self.doors {
+            answers.push(door.caller(token, now).await);
         }
-        self.sources.push(source.clone());
-        Ok(())
+        let both = answers.into_iter().reduce(|one, other| match (one, other) {
+            (Ok(one), Ok(other)) => Ok(together(one, &other)),
+            (Ok(caller), Err(_)) | (Err(_), Ok(caller)) => Ok(caller),
+            (Err(one), Err(other)) => Err(if one.code == RefusalCode::SourceUnmatched { other } else { one }),
+        });
+        both.expect("an issuer has at least the door that it was made with")
     }
 }
 
-fn no_key(error: &KeyError) -> Refusal {
-    match error {
-        KeyError::Unknown { .. } => Refusal::new(RefusalCode::EvidenceInvalid, error.to_string())
-            .help("is the token from this cluster, and are pinned keys up to date?"),
-        KeyError::Unavailable { .. } => Refusal::new(RefusalCode::BrokerUnavailable, error.to_string()).help(
-            "can this machine reach the issuer? If it does not answer without a credential (401, 403), let it \
-             (Kubernetes: bind `system:service-account-issuer-discovery` to `system:unauthenticated`), or pin `jwks`",
-        ),
+/// One caller that came in by two doors of an issuer.
+fn together(one: Caller, other: &Caller) -> Caller {
+    Caller {
+        sources: fit::union(one.sources.iter().chain(&other.sources)),
+        groups: fit::union(one.groups.iter().chain(&other.groups)),
+        roles: fit::union(one.roles.iter().chain(&other.roles)),
+        ..one
     }
+}
+
+/// Attributes that are told.
+fn told<const N: usize>(all: [(&str, Option<String>); N]) -> BTreeMap<String, String> {
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// A text out of an unverified token, to be shown: escaped, and cut.

@@ -23,7 +23,7 @@ pub(crate) fn targets() -> ArgValueCandidates {
 pub(crate) fn sources() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let candidate = |source: &config::Source| {
-            CompletionCandidate::new(source.name.as_str()).help(Some(source.issuer.clone().into()))
+            CompletionCandidate::new(source.name.as_str()).help(Some(source.kind.issuer().to_owned().into()))
         };
         settings().map(|settings| settings.sources.iter().map(candidate).collect()).unwrap_or_default()
     })

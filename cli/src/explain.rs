@@ -250,7 +250,7 @@ fn withheld(call: &Call, permit: &Permit) -> Option<String> {
 fn caller_from(source: &Source) -> Caller {
     Caller {
         subject: format!("a caller from source {}", source.name),
-        issuer: source.issuer.clone(),
+        issuer: source.kind.issuer().to_owned(),
         sources: vec![source.name.clone()],
         groups: source.groups.clone(),
         roles: source.roles.clone(),

@@ -6,7 +6,16 @@ pub(crate) const ACCOUNT_PROVIDER: &str = "aws";
 /// some to a year (`--service-account-extend-token-expiration`, which the claim `warnafter` tells); a token that is
 /// stolen lasts as long, so those are refused unless the config allows them.
 pub(crate) const MAX_TOKEN_LIFETIME: &str = "24h";
+/// Managed identities have tokens of a day and five minutes.
+pub(crate) const MAX_ENTRA_LIFETIME: &str = "25h";
 pub(crate) const SOURCE_AUDIENCE: &str = "countersign";
+pub(crate) const GITHUB: &str = "https://token.actions.githubusercontent.com";
+pub(crate) const GITLAB: &str = "https://gitlab.com";
+pub(crate) const GOOGLE: &str = "https://accounts.google.com";
+/// Where a pod finds its cluster, and itself in it.
+pub(crate) const API_SERVER: &str = "https://kubernetes.default.svc";
+pub(crate) const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+pub(crate) const SERVICE_ACCOUNT_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
 /// What STS itself takes when nothing is asked for.
 pub(crate) const SESSION: &str = "1h";

@@ -26,6 +26,7 @@ mod values;
 mod live;
 mod schema;
 mod settings;
+mod source;
 mod ways;
 
 use std::cell::RefCell;
@@ -37,9 +38,11 @@ pub use finding::{Code, Finding, Place, Severity};
 pub use meaning::Surroundings;
 pub use report::Report;
 pub use schema::{reference, schema};
-pub use settings::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Rates, Settings, Source};
+pub use settings::{BrokerSettings, CaSettings, Endpoints, Limits, ProxySettings, Rates, Settings};
 pub use settings::{LogLevel, OtlpSettings, RecordFile, RecordsTo, TelemetrySettings, TlsFiles};
 pub use settings::{Postgres, PostgresAt, Store};
+pub use source::{AwsCaller, ClaimPath, GroupsClaim, Keys, MfaClaims, OidcClaims, Source, SourceKind};
+pub use source::{TokenKind, TokenReview, TokenSource};
 pub use ways::{Egress, Otherwise, Places, Shared, SharedApp, Via, Ways};
 
 use document::{Document, MAX_BYTES, Malformed};

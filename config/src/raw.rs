@@ -5,6 +5,7 @@
 
 mod access;
 mod servers;
+mod sources;
 mod telemetry;
 mod ways;
 
@@ -14,11 +15,10 @@ use serde::Deserialize;
 use crate::at::{At, Named};
 use crate::defaults;
 
-pub(crate) use access::{
-    Account, ActionOrRule, Conditions, Days, From, Grant, Identity, Inline, Item, Mapping, Match, Mfa,
-};
-pub(crate) use access::{RoleMapping, Rule, Source, Target, TimeWindow, Whom, WhomOrName, Workload};
+pub(crate) use access::{Account, ActionOrRule, Conditions, Days, From, Grant, Identity, Inline, Item, Mapping, Mfa};
+pub(crate) use access::{RoleMapping, Rule, Target, TimeWindow, Whom, WhomOrName, Workload};
 pub(crate) use servers::{Broker, Ca, Limits, Proxy, SigningKeys, Tls};
+pub(crate) use sources::{GroupsClaim, MfaClaims, Source, TokenReview};
 pub(crate) use telemetry::{Otlp, Records, Telemetry};
 pub(crate) use ways::{App, Egress, Shared, Transparent, Upstream, Via};
 

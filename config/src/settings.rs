@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use access::{GroupName, Pattern, RoleName, Rules, Secret, SourceName, TargetName};
+use access::{Pattern, Rules, Secret, TargetName};
 use jiff::SignedDuration;
 use url::Url;
 
+use crate::source::Source;
 use crate::ways::{Places, Ways};
 
 /// A whole config, validated.
@@ -29,44 +30,8 @@ pub struct Settings {
     pub telemetry: TelemetrySettings,
 }
 
-/// Where an identity comes from: `kind: kubernetes/service-account`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Its name.
-    pub name: SourceName,
-    /// The `iss` of its tokens, byte for byte (OpenID Connect Core §3.1.3.7).
-    pub issuer: String,
-    /// The `aud` that its tokens must carry.
-    pub audience: String,
-    /// Where its public keys come from.
-    pub keys: Keys,
-    /// Attributes that a caller must have: `namespace`, `service_account`, `pod`, `node`.
-    pub matches: BTreeMap<String, Pattern>,
-    /// Groups that its callers are in.
-    pub groups: Vec<GroupName>,
-    /// Roles that its callers have.
-    pub roles: Vec<RoleName>,
-    /// The longest `exp - iat` that is believed.
-    pub max_token_lifetime: SignedDuration,
-}
-
-/// Where an issuer's public keys come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Keys {
-    /// `<issuer>/.well-known/openid-configuration`, then its `jwks_uri`; asked over TLS with system roots and these.
-    Discovery {
-        /// PEM file with further roots: a cluster's own CA.
-        ca: Option<PathBuf>,
-    },
-    /// A JWKS that stands in a file; nothing is fetched.
-    Pinned {
-        /// JSON (RFC 7517 §5), already read.
-        jwks: String,
-    },
-}
-
 /// Host patterns and where they really are: `*.amazonaws.com` → an emulator on loopback.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
     elsewhere: Vec<(Pattern, Url)>,
     alone: Places,

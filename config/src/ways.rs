@@ -85,17 +85,17 @@ pub enum Otherwise {
 }
 
 /// A list of places.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places(Vec<Place>);
 
 /// Hosts or addresses, and ports.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) hosts: Hosts,
     pub(crate) ports: RangeInclusive<u16>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Hosts {
     /// `*`: names and addresses.
     All,

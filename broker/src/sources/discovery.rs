@@ -1,10 +1,13 @@
 //! Asking an issuer for its keys (OpenID Connect Discovery 1.0 §4).
 
+use std::path::{Path, PathBuf};
+
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
+use tokio::io::AsyncReadExt;
 use url::Host;
 
-use super::keyset::{KeySet, KeySetError};
+use super::keyset::{KeySet, KeySetError, Usage};
 use super::shown;
 use crate::outbound::{self, AnswerError};
 
@@ -53,6 +56,15 @@ pub(super) enum DiscoveryError {
         /// Whose it is.
         found: String,
     },
+    /// The file cannot be read.
+    #[error("{path} cannot be read")]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
     /// The JWKS is not one.
     #[error("{url} cannot be used")]
     Jwks {
@@ -80,8 +92,26 @@ pub(super) async fn keys(client: &Client, issuer: &str) -> Result<KeySet, Discov
     if document.issuer != issuer {
         return Err(DiscoveryError::OtherIssuer { url, found: shown(&document.issuer) });
     }
-    let jwks = get(client, &document.jwks_uri, MAX_JWKS).await?;
-    KeySet::parse(&jwks).map_err(|cause| DiscoveryError::Jwks { url: document.jwks_uri, cause })
+    jwks(client, &document.jwks_uri, Usage::Signatures).await
+}
+
+/// Fetches keys from where they are known to be: a `jwks_uri`, or a bundle endpoint (SPIFFE Federation §5.1, `https_web`).
+pub(super) async fn jwks(client: &Client, url: &str, usage: Usage) -> Result<KeySet, DiscoveryError> {
+    let jwks = get(client, url, MAX_JWKS).await?;
+    KeySet::parse(&jwks, usage).map_err(|cause| DiscoveryError::Jwks { url: url.to_owned(), cause })
+}
+
+/// Reads keys that somebody else keeps current in a file.
+pub(super) async fn file(path: &Path, usage: Usage) -> Result<KeySet, DiscoveryError> {
+    let unread = |cause| DiscoveryError::Unread { path: path.to_owned(), cause };
+    let mut text = Vec::new();
+    let file = tokio::fs::File::open(path).await.map_err(unread)?;
+    file.take(MAX_JWKS as u64 + 1).read_to_end(&mut text).await.map_err(unread)?;
+    let url = path.display().to_string();
+    if text.len() > MAX_JWKS {
+        return Err(DiscoveryError::Answer { url, cause: AnswerError::TooLong(MAX_JWKS) });
+    }
+    KeySet::parse(&text, usage).map_err(|cause| DiscoveryError::Jwks { url, cause })
 }
 
 async fn get(client: &Client, url: &str, limit: usize) -> Result<Vec<u8>, DiscoveryError> {

@@ -12,7 +12,7 @@ const MAX_KEYS: usize = 100;
 
 /// A JWKS that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum KeySetError {
+pub(super) enum KeySetError {
     /// It is not JSON with `keys`.
     #[error("it is not a JWKS: `{{\"keys\": […]}}` is expected")]
     Json(#[source] serde_json::Error),
@@ -31,8 +31,17 @@ pub(super) struct VerifyingKey {
     algorithms: Vec<Algorithm>,
 }
 
+/// What a key of a set must be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Usage {
+    /// Signatures, or anything: `use: sig`, or no `use`.
+    Signatures,
+    /// JWT-SVIDs and nothing else: `use: jwt-svid` (SPIFFE JWT-SVID §6.1). Others in a bundle sign certificates.
+    JwtSvids,
+}
+
 /// Keys by id.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct KeySet(HashMap<String, Arc<VerifyingKey>>);
 
 #[derive(Deserialize)]
@@ -42,22 +51,27 @@ struct Jwks {
 
 impl KeySet {
     /// Reads a JWKS. Keys of kinds that we do not know are none of our business (RFC 7517 §5).
-    pub(super) fn parse(json: &[u8]) -> Result<Self, KeySetError> {
+    pub(super) fn parse(json: &[u8], usage: Usage) -> Result<Self, KeySetError> {
         let Jwks { keys } = serde_json::from_slice(json).map_err(KeySetError::Json)?;
         if keys.len() > MAX_KEYS {
             return Err(KeySetError::TooMany);
         }
         let mut set = HashMap::new();
         for key in keys {
-            let Some((kid, key)) = serde_json::from_value(key).ok().and_then(|jwk| verifying(&jwk)) else { continue };
+            let Some((kid, key)) = serde_json::from_value(key).ok().and_then(|jwk| verifying(&jwk, usage)) else {
+                continue;
+            };
             set.entry(kid).or_insert_with(|| Arc::new(key));
         }
         if set.is_empty() { Err(KeySetError::NoKey) } else { Ok(Self(set)) }
     }
 
-    /// The key with that id.
-    pub(super) fn get(&self, kid: &str) -> Option<Arc<VerifyingKey>> {
-        self.0.get(kid).cloned()
+    /// The key with that id; all, where none is named.
+    pub(super) fn find(&self, kid: Option<&str>) -> Vec<Arc<VerifyingKey>> {
+        match kid {
+            Some(kid) => self.0.get(kid).cloned().into_iter().collect(),
+            None => self.0.values().cloned().collect(),
+        }
     }
 }
 
@@ -71,10 +85,15 @@ impl VerifyingKey {
     }
 }
 
-fn verifying(jwk: &Jwk) -> Option<(String, VerifyingKey)> {
+fn verifying(jwk: &Jwk, usage: Usage) -> Option<(String, VerifyingKey)> {
     let common = &jwk.common;
-    let may_verify = common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)
-        && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+    let is_for = match (usage, &common.public_key_use) {
+        (Usage::Signatures, written) => written.as_ref().is_none_or(|written| *written == PublicKeyUse::Signature),
+        (Usage::JwtSvids, Some(PublicKeyUse::Other(written))) => written == "jwt-svid",
+        (Usage::JwtSvids, _) => false,
+    };
+    let may_verify =
+        is_for && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
     if !may_verify {
         return None;
     }
@@ -91,7 +110,14 @@ fn verifying(jwk: &Jwk) -> Option<(String, VerifyingKey)> {
 /// What a key of that type may be used with: asymmetric algorithms only, so that nobody can sign with a public key.
 fn algorithms(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
     match parameters {
-        AlgorithmParameters::RSA(_) => vec![Algorithm::RS256, Algorithm::RS384, Algorithm::RS512],
+        AlgorithmParameters::RSA(_) => vec![
+            Algorithm::RS256,
+            Algorithm::RS384,
+            Algorithm::RS512,
+            Algorithm::PS256,
+            Algorithm::PS384,
+            Algorithm::PS512,
+        ],
         AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
             EllipticCurve::P256 => vec![Algorithm::ES256],
             EllipticCurve::P384 => vec![Algorithm::ES384],
@@ -108,13 +134,13 @@ mod tests {
     const EC: &str = r#""kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
 
     fn parse(keys: &[String]) -> Result<KeySet, KeySetError> {
-        KeySet::parse(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes())
+        KeySet::parse(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes(), Usage::Signatures)
     }
 
     #[test]
     fn a_key_is_for_the_algorithms_of_its_type_only() {
         let set = parse(&[format!(r#"{{{EC},"kid":"a"}}"#)]).unwrap();
-        assert_eq!(set.get("a").unwrap().algorithms(), [Algorithm::ES256]);
+        assert_eq!(set.find(Some("a"))[0].algorithms(), [Algorithm::ES256]);
         assert!(parse(&[format!(r#"{{{EC},"kid":"a","alg":"ES384"}}"#)]).is_err(), "of another curve");
         assert!(parse(&[format!(r#"{{{EC},"kid":"a","alg":"HS256"}}"#)]).is_err());
     }
@@ -128,16 +154,28 @@ mod tests {
     }
 
     #[test]
+    fn only_keys_for_jwt_svids_verify_jwt_svids_and_they_verify_nothing_else() {
+        let keys = ["\"kid\":\"a\",\"use\":\"jwt-svid\"", "\"kid\":\"b\",\"use\":\"x509-svid\"", "\"kid\":\"c\""];
+        let keys = keys.map(|rest| format!("{{{EC},{rest}}}")).join(",");
+        let bundle = format!(r#"{{"keys":[{keys}],"spiffe_sequence":1,"spiffe_refresh_hint":300}}"#);
+        let found = |usage| {
+            let set = KeySet::parse(bundle.as_bytes(), usage).unwrap();
+            ["a", "b", "c"].map(|kid| set.find(Some(kid)).len())
+        };
+        assert_eq!((found(Usage::JwtSvids), found(Usage::Signatures)), ([1, 0, 0], [0, 0, 1]));
+    }
+
+    #[test]
     fn keys_of_unknown_kinds_do_not_spoil_the_set() {
         let unknown = r#"{"kty":"AKP","kid":"x","alg":"ML-DSA-44","pub":"AAAA"}"#.to_owned();
         let set = parse(&[unknown, "42".to_owned(), format!(r#"{{{EC},"kid":"a"}}"#)]).unwrap();
-        assert!(set.get("a").is_some() && set.get("x").is_none());
+        assert!(set.find(Some("a")).len() == 1 && set.find(Some("x")).is_empty());
     }
 
     #[test]
     fn what_is_not_a_jwks_is_refused() {
-        assert!(matches!(KeySet::parse(b"<html>"), Err(KeySetError::Json(_))));
-        assert!(matches!(KeySet::parse(br#"{"keys":[]}"#), Err(KeySetError::NoKey)));
+        assert!(matches!(KeySet::parse(b"<html>", Usage::Signatures), Err(KeySetError::Json(_))));
+        assert!(matches!(KeySet::parse(br#"{"keys":[]}"#, Usage::Signatures), Err(KeySetError::NoKey)));
         let many = vec![format!(r#"{{{EC},"kid":"a"}}"#); MAX_KEYS + 1];
         assert!(matches!(parse(&many), Err(KeySetError::TooMany)));
     }

@@ -12,7 +12,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::stage::{
-    AUDIENCE, ClusterKey, On, ROLE, Stage, ask, ask_at, call, fill, lease, make_room, number, sts_error,
+    AUDIENCE, ClusterKey, On, ROLE, Stage, ask, ask_at, call, fill, lease, make_room, number, sts_error, tokens,
 };
 
 fn field<'a>(form: &'a [(String, String)], name: &str) -> &'a str {
@@ -147,7 +147,7 @@ async fn every_evidence_that_is_not_good_is_refused_written_down_and_never_excha
         ),
         (ClusterKey::new("first").sign(&stage.claims()), EvidenceInvalid, "signature is wrong"),
         (ClusterKey::new("second").sign(&stage.claims()), EvidenceInvalid, "has no key \"second\""),
-        (String::new(), EvidenceMissing, "the pod token is empty"),
+        (String::new(), EvidenceMissing, "the token is empty"),
         ("placeholder".to_owned(), EvidenceMissing, "three parts"),
         ("a.b.c".to_owned(), EvidenceMissing, "no header"),
         (format!("{}.x.y", "a".repeat(20_000)), EvidenceMissing, "longer than"),
@@ -406,9 +406,9 @@ async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
 #[tokio::test]
 async fn a_source_takes_only_its_own_audience() {
     let mut stage = Stage::new().await;
-    stage.settings.sources[1].audience = "billing".to_owned();
+    tokens(&mut stage.settings.sources[1]).audience = "billing".to_owned();
     let broker = stage.broker().await;
-    assert_eq!(stage.settings.sources[0].audience, AUDIENCE);
+    assert_eq!(tokens(&mut stage.settings.sources[0]).audience, AUDIENCE);
     let token = stage.token_with(|claims| claims["aud"] = json!(["billing"]));
     let refusal = lease(&broker, ask(&token)).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::SourceUnmatched, "billing-pods came nearest: {refusal}");

@@ -8,6 +8,7 @@ mod api;
 mod audit;
 mod directory;
 mod keys;
+mod kinds;
 mod lend;
 mod sources;
 mod stage;

@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::stage::settings::settings;
+pub(crate) use crate::stage::settings::tokens;
 
 mod client;
 mod postgres;
@@ -272,14 +273,14 @@ pub(crate) async fn lease(broker: &Broker, ask: Ask) -> Result<Lease, Refusal> {
     Lessor::lease(broker, ask).await
 }
 
-async fn serve(routes: Router) -> SocketAddr {
+pub(crate) async fn serve(routes: Router) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, routes).await });
     address
 }
 
-fn issuer_routes(script: Shared) -> Router {
+pub(crate) fn issuer_routes(script: Shared) -> Router {
     let document = |pick: fn(&(Value, Value)) -> &Value| {
         move |State(script): State<Shared>| async move {
             let script = script.lock().unwrap();

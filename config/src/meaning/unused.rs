@@ -47,7 +47,8 @@ fn unused_names(check: &mut Check<'_>, raw: &raw::Config) {
         .flat_map(condition_names)
         .collect();
     let sources: HashSet<&str> = grants(raw).flat_map(source_names).collect();
-    let gives = |source: &raw::Source| source.groups.is_some() || source.roles.is_some();
+    let gives =
+        |source: &raw::Source| source.groups.is_some() || source.roles.is_some() || source.groups_claim.is_some();
     let idle = entries(raw.sources.as_ref()).filter(|(_, source)| source.get().is_some_and(|source| !gives(source)));
     let unused = [
         names_not_in("identity", entries(raw.identities.as_ref()).map(|(name, _)| name), &identities),
@@ -131,7 +132,7 @@ fn useless(grant: &Grant, settings: &Settings) -> Option<String> {
     let given = |who: &Who| match who {
         Who::Source(_) | Who::User(_) | Who::DirectoryGroup(_) | Who::DirectoryRole(_) | Who::Workload(_) => true,
         Who::Role(role) => settings.sources.iter().any(|source| source.roles.contains(role)),
-        Who::Group(group) => settings.sources.iter().any(|source| source.groups.contains(group)),
+        Who::Group(group) => settings.sources.iter().any(|source| source.confers(group)),
     };
     (!grant.from.iter().any(given)).then(|| "no source gives its callers that role or group".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The words for who may do what: sources, identities, accounts, targets, conditions, grants, role mappings.
+//! The words for who may do what: identities, accounts, targets, conditions, grants, role mappings.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -6,50 +6,6 @@ use serde::Deserialize;
 use super::{Period, Session};
 use crate::at::{At, Named};
 use crate::defaults;
-
-/// Where an identity comes from: the pods of a cluster that fulfil `match`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct Source {
-    /// Only `kubernetes/service-account` today.
-    #[schemars(extend("const" = "kubernetes/service-account"))]
-    pub(crate) kind: At<String>,
-    /// The `iss` of the tokens, exactly as it stands in them. An `https` URL; plain `http` only on loopback.
-    #[schemars(extend("examples" = ["https://oidc.eks.us-east-1.amazonaws.com/id/ABCD"]))]
-    pub(crate) issuer: At<String>,
-    /// The `aud` that the tokens must carry.
-    #[schemars(extend("default" = defaults::SOURCE_AUDIENCE))]
-    pub(crate) audience: Option<At<String>>,
-    /// What a pod must be to count: at least one of the keys. `*` and `?` are wildcards.
-    #[serde(rename = "match")]
-    pub(crate) matches: At<Match>,
-    /// Groups that its callers are in.
-    pub(crate) groups: Option<At<Vec<At<String>>>>,
-    /// Roles that its callers have.
-    pub(crate) roles: Option<At<Vec<At<String>>>>,
-    /// A JWKS file with the issuer's public keys; nothing is fetched then. Otherwise they are found by discovery.
-    pub(crate) jwks_file: Option<At<String>>,
-    /// A PEM file with roots to trust, besides the system's, for discovery: a cluster's own CA.
-    pub(crate) ca_file: Option<At<String>>,
-    /// The longest lifetime of a token that is believed, 10 minutes at the least. Tokens that the API server
-    /// stretched to a year are longer.
-    #[schemars(extend("default" = defaults::MAX_TOKEN_LIFETIME))]
-    pub(crate) max_token_lifetime: Option<At<Period>>,
-}
-
-/// What a pod must be. All that is written must hold.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
-pub(crate) struct Match {
-    /// Its namespace.
-    pub(crate) namespace: Option<At<String>>,
-    /// Its service account.
-    pub(crate) service_account: Option<At<String>>,
-    /// Its name.
-    pub(crate) pod: Option<At<String>>,
-    /// The name of the node that it runs on; clusters before Kubernetes 1.30 do not tell.
-    pub(crate) node: Option<At<String>>,
-}
 
 /// A role at the cloud.
 #[derive(Debug, Deserialize, JsonSchema)]

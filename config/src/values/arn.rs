@@ -79,6 +79,15 @@ pub(crate) fn account_id(text: &str) -> Result<(), Wrong> {
         .help("it has 12 digits, leading zeros included: \"012345678901\""))
 }
 
+/// A partition by its name.
+pub(crate) fn partition(text: &str) -> Result<&'static str, Wrong> {
+    let found = PARTITIONS.iter().find(|(name, ..)| *name == text);
+    found.map(|(name, ..)| *name).ok_or_else(|| {
+        let names: Vec<_> = PARTITIONS.iter().map(|(name, ..)| *name).collect();
+        Wrong::value(format!("there is no partition {}", shown(text))).help(format!("there are: {}", names.join(", ")))
+    })
+}
+
 /// The region whose STS is asked for a role of this partition.
 pub(crate) fn default_region(partition: &str) -> Option<&'static str> {
     PARTITIONS.iter().find(|(name, ..)| *name == partition).and_then(|(_, _, region)| *region)

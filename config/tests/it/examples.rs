@@ -59,7 +59,7 @@ fn the_example_says_what_the_demo_needs() {
     let settings = config::load(&path, &|_| None).expect("the example loads");
     assert_eq!(settings.proxy.listen.to_string(), "127.0.0.1:18183");
     assert_eq!(settings.broker.issuer.as_str(), "http://127.0.0.1:18182/");
-    assert_eq!(settings.sources[0].issuer, "http://127.0.0.1:18181");
+    assert_eq!(settings.sources[0].kind.issuer(), "http://127.0.0.1:18181");
     let sts = settings.endpoints.of("sts.us-east-1.amazonaws.com").map(url::Url::as_str);
     assert_eq!(sts, Some("http://127.0.0.1:18180/"));
     assert_eq!(settings.proxy.default_target.as_ref().map(access::TargetName::as_str), Some("everything"));

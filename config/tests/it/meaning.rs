@@ -1,7 +1,7 @@
 //! What is written, and what it comes to mean.
 
 use access::{Condition, Who};
-use config::{CaSettings, Code, Keys, Settings};
+use config::{CaSettings, Code, Keys, Settings, SourceKind, TokenKind};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{check, check_in, root, smallest};
@@ -52,9 +52,10 @@ fn a_source_keeps_its_issuer_byte_for_byte_and_believes_no_token_longer_than_a_d
     );
     let settings = settings(&text);
     let source = &settings.sources[0];
-    assert_eq!(source.issuer, "https://K8S.acme.dev:443/x/");
-    assert_eq!((source.audience.as_str(), source.max_token_lifetime), ("countersign", SignedDuration::from_hours(24)));
-    assert!(matches!(source.keys, Keys::Discovery { ca: None }));
+    let SourceKind::Token(tokens) = &source.kind else { panic!("a source of tokens") };
+    assert_eq!(tokens.issuers, ["https://K8S.acme.dev:443/x/"]);
+    assert_eq!((tokens.audience.as_str(), tokens.max_lifetime), ("countersign", SignedDuration::from_hours(24)));
+    assert!(matches!(tokens.keys, Keys::Discovery { ca: None }));
     assert!(source.matches["namespace"].matches("shop-eu"));
 }
 
@@ -319,6 +320,70 @@ fn a_secret_comes_from_a_variable_or_from_a_file() {
 }
 
 #[test]
+fn every_kind_of_source_knows_whom_it_believes_and_what_it_tells() {
+    let source = |rest: &str| {
+        let text = smallest(&format!("sources: {{s: {{{rest}, roles: [r]}}}}\n"));
+        let checked = check(&text);
+        checked.settings.unwrap_or_else(|| panic!("{}", checked.report)).sources.remove(0).kind
+    };
+    let tenant = "AAAAAAAA-1111-2222-3333-444444444444";
+    let of_tenant = format!("kind: azure/token, tenant: {tenant}, audience: a");
+    for (rest, issuers) in [
+        (
+            "kind: github/oidc, audience: a, match: {repository_id: \"1\"}",
+            vec!["https://token.actions.githubusercontent.com"],
+        ),
+        (
+            "kind: github/oidc, audience: a, issuer: \"https://ghes.acme.dev/_services/token\", match: {repository_owner_id: \"1\"}",
+            vec!["https://ghes.acme.dev/_services/token"],
+        ),
+        ("kind: gitlab/oidc, audience: a, match: {project_id: \"1\"}", vec!["https://gitlab.com"]),
+        ("kind: gcp/identity-token, audience: a, match: {project_number: \"1\"}", vec!["https://accounts.google.com"]),
+        ("kind: spiffe/jwt, trust_domain: acme.dev, bundle_file: b, match: {path: /a}", vec!["spiffe://acme.dev"]),
+        (
+            &format!("{of_tenant}, match: {{object_id: o}}"),
+            vec![
+                "https://login.microsoftonline.com/aaaaaaaa-1111-2222-3333-444444444444/v2.0",
+                "https://sts.windows.net/aaaaaaaa-1111-2222-3333-444444444444/",
+            ],
+        ),
+        (
+            &format!(
+                "{of_tenant}, issuer: \"https://login.microsoftonline.us/aaaaaaaa-1111-2222-3333-444444444444/v2.0\", match: {{object_id: o}}"
+            ),
+            vec!["https://login.microsoftonline.us/aaaaaaaa-1111-2222-3333-444444444444/v2.0"],
+        ),
+    ] {
+        let SourceKind::Token(tokens) = source(rest) else { panic!("{rest}") };
+        assert_eq!(tokens.issuers, issuers, "{rest}");
+    }
+    let kind = source("kind: oidc, issuer: \"https://i\", audience: a, claims: {team: /a~1b/c~0d}, match: {team: t}");
+    assert_eq!((kind.name(), kind.attributes()), ("oidc", vec!["subject", "team"]));
+    let SourceKind::Token(tokens) = kind else { panic!("tokens") };
+    let TokenKind::Oidc(claims) = tokens.kind else { panic!("an OpenID provider") };
+    assert_eq!(claims.attributes["team"].0, ["a/b", "c~d"]);
+
+    let SourceKind::AwsCaller(aws) = source("kind: aws/caller-identity, server_id: s, match: {account: \"1\"}") else {
+        panic!("aws")
+    };
+    assert_eq!((&*aws.server_id, &*aws.partition, aws.ca), ("s", "aws", None));
+}
+
+#[test]
+fn groups_that_an_openid_provider_confers_can_be_granted_to() {
+    let text = |ours: &str| {
+        smallest(&format!(
+            "sources: {{s: {{kind: oidc, issuer: \"https://i\", audience: a, match: {{subject: \"*\"}}, \
+             groups_claim: {{claim: groups, names: {{theirs: {ours}}}}}}}}}\n\
+             targets: {{t: {{kind: aws, role: \"arn:aws:iam::123456789012:role/R\"}}}}\n\
+             grants: [{{name: g, from: {{group: staff}}, to: t, allow: [\"*\"]}}]\n"
+        ))
+    };
+    assert!(check(&text("staff")).report.findings.is_empty());
+    assert_eq!(check(&text("others")).report.findings[0].code, Code::UselessGrant);
+}
+
+#[test]
 fn a_pinned_jwks_is_read_and_must_hold_public_keys_only() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("countersign.yaml");
@@ -330,7 +395,8 @@ fn a_pinned_jwks_is_read_and_must_hold_public_keys_only() {
     };
     let public = r#"{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}"#;
     let settings = load(public).expect("a config");
-    assert!(matches!(&settings.sources[0].keys, Keys::Pinned { jwks } if jwks == public));
+    let SourceKind::Token(tokens) = &settings.sources[0].kind else { panic!("a source of tokens") };
+    assert!(matches!(&tokens.keys, Keys::Pinned { jwks } if jwks == public));
     for jwks in [
         "",
         "{}",

@@ -42,6 +42,19 @@ fn full() -> Value {
             "kind": "kubernetes/service-account", "issuer": "https://k8s.acme.dev", "audience": "countersign",
             "match": {"namespace": "shop", "service_account": "checkout", "pod": "*", "node": "n?"},
             "groups": ["shop"], "roles": ["cloud-admin"], "ca_file": "ca.pem", "max_token_lifetime": "1h"
+        }, "reviewed": {
+            "kind": "kubernetes/service-account", "issuer": "https://k8s.acme.dev", "match": {"namespace": "shop"}, "groups": ["shop"],
+            "token_review": {"api_server": "https://10.96.0.1", "token_file": "t", "ca_file": "c"}
+        }, "mesh": {
+            "kind": "spiffe/jwt", "trust_domain": "acme.dev", "bundle_url": "https://spire.acme.dev", "match": {"path": "/a"}, "roles": ["r"]
+        }, "people": {
+            "kind": "oidc", "issuer": "https://id.acme.dev", "audience": "a", "match": {"subject": "*", "team": "b"},
+            "claims": {"team": "/extra/team"}, "groups_claim": {"claim": "groups", "names": {"a": "shop"}},
+            "mfa": {"amr": ["mfa"], "acr": ["phr"]}
+        }, "azure": {
+            "kind": "azure/token", "tenant": "00000000-1111-2222-3333-444444444444", "audience": "a", "match": {"object_id": "o"}, "roles": ["r"]
+        }, "aws": {
+            "kind": "aws/caller-identity", "server_id": "s", "partition": "aws", "match": {"account": "123456789012"}, "roles": ["r"]
         }},
         "identities": {"admin": {
             "kind": "aws/assume-role", "principal": {"assume_role": "arn:aws:iam::123456789012:role/Admin"},

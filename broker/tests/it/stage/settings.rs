@@ -10,7 +10,8 @@ use access::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use config::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Settings, Source, Store};
+use config::{BrokerSettings, CaSettings, Endpoints, Keys, Limits, ProxySettings, Settings, Store};
+use config::{Source, SourceKind, TokenKind, TokenSource};
 use jiff::SignedDuration;
 use jiff::civil::time;
 use jiff::tz::TimeZone;
@@ -46,15 +47,27 @@ pub(super) fn settings(issuer: &str, sts: SocketAddr, (home, store): (&Path, Sto
 }
 
 fn source(name: &str, issuer: &str, namespace: &str) -> Source {
-    Source {
-        name: SourceName::new(name).unwrap(),
-        issuer: issuer.to_owned(),
+    let kind = TokenSource {
+        kind: TokenKind::Kubernetes,
+        issuers: vec![issuer.to_owned()],
         audience: AUDIENCE.to_owned(),
         keys: Keys::Discovery { ca: None },
+        max_lifetime: HOUR * 24,
+    };
+    Source {
+        name: SourceName::new(name).unwrap(),
+        kind: SourceKind::Token(Box::new(kind)),
         matches: BTreeMap::from([("namespace".to_owned(), pattern(namespace))]),
         groups: Vec::new(),
         roles: Vec::new(),
-        max_token_lifetime: HOUR * 24,
+    }
+}
+
+/// What a source of tokens says of them.
+pub(crate) fn tokens(source: &mut Source) -> &mut TokenSource {
+    match &mut source.kind {
+        SourceKind::Token(tokens) => tokens,
+        SourceKind::AwsCaller(_) => panic!("a source of tokens"),
     }
 }
 
