@@ -20,7 +20,7 @@ use crate::exchange::Exchange;
 use crate::issuer::Issuer;
 use crate::outbound::{OutboundError, Roots, in_words};
 use crate::scribe::{Entry, Scribe, Unwritten};
-use crate::sources::{Sources, SourcesError};
+use crate::sources::{SourceState, Sources, SourcesError};
 use crate::store::{Organisation, Store, StoreError, new_id};
 use crate::tokens::{KeysError, Tokens};
 use refusals::{cut_off, ended, helped, unresolved, unsigned, unwritten};
@@ -31,6 +31,8 @@ const TEND_AGAIN: Duration = Duration::from_secs(60);
 const ALIVE: Duration = Duration::from_secs(10);
 /// How often it is looked what was taken back: whoever took it back may be another process on the same store.
 const LOOK: Duration = Duration::from_millis(300);
+/// Sources that do not work are tried again after this, though nobody needs them now.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The broker cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -198,6 +200,21 @@ impl Broker {
             };
             // Not less than a second: a clock that is set back and forth must not make this spin.
             tokio::time::sleep(wait.max(Duration::from_secs(1))).await;
+        }
+    }
+
+    /// How it stands with every source.
+    pub fn sources(&self) -> Vec<SourceState> {
+        self.intent.load().sources.states()
+    }
+
+    /// Tries every source once, and those that do not work again and again, so that it is known before somebody needs
+    /// them. It never ends: whoever spawns it drops it.
+    pub async fn watch_sources(&self) {
+        loop {
+            let sources = self.intent.load().sources.clone();
+            sources.look(self.clock.now()).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

@@ -43,6 +43,7 @@ async fn stand(settings: &Settings, clock: Clock, printer: &Printer) -> Result<E
     let broker = Arc::new(open(settings, clock).await?);
     let address = serve(settings, &broker, (&shutdown, IssuerDuty::Always)).await?;
     keep_keys_rotating(&broker, &shutdown);
+    watch_sources(&broker, &shutdown);
     let health = telemetry::broker_health(Health::default(), broker.clone());
     let telemetry = Telemetry::open(&settings.telemetry, health).await?;
     printer.broker_started(address, telemetry.as_ref().map(Telemetry::address));
@@ -145,6 +146,17 @@ pub(crate) async fn serve(
     let address = listener.address();
     shutdown.spawn(serve::router(listener, broker::http::routes(broker), tls, shutdown.clone()));
     Ok(Some(address))
+}
+
+/// Keeps an eye on the sources until the shutdown begins.
+pub(crate) fn watch_sources(broker: &Arc<Broker>, shutdown: &Shutdown) {
+    let (broker, stopping) = (broker.clone(), shutdown.clone());
+    shutdown.spawn(async move {
+        tokio::select! {
+            () = broker.watch_sources() => {}
+            () = stopping.begun() => {}
+        }
+    });
 }
 
 /// Keeps the signing keys rotating until the shutdown begins.

@@ -41,6 +41,11 @@ impl House {
         let lessor = Arc::new(served::open(settings, clock.clone()).await?);
         served::serve(settings, &lessor, (&shutdown, duty)).await?;
         served::keep_keys_rotating(&lessor, &shutdown);
+        // Beside a command nobody reads `/readyz`, and what the command says on stderr is its own: there whoever needs a
+        // source is told.
+        if duty == IssuerDuty::Always {
+            served::watch_sources(&lessor, &shutdown);
+        }
         let leases = Arc::new(Leases::new(lessor.clone(), clock.clone(), shutdown.clone()));
         keep_following(&leases, &shutdown);
         let root = authority(&settings.proxy.ca, stand_ins(&settings.endpoints), clock.now())

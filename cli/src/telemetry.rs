@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::Broker;
+use broker::{Broker, SourceState, State};
 use config::TelemetrySettings;
 use proxy::Proxy;
 use serve::metrics::{Counted, Family, Kind, Page};
@@ -63,12 +63,22 @@ pub(crate) fn health(proxy: &Proxy<Broker>, broker: Arc<Broker>) -> Health {
 
 /// Ready is a broker that could lend.
 pub(crate) fn broker_health(health: Health, broker: Arc<Broker>) -> Health {
+    let sources = broker.clone();
     health
         .check("broker", move || {
             let broker = broker.clone();
             Box::pin(async move { broker.ready().await.map_err(|error| error.to_string()) })
         })
+        .notes(move || sources.sources().iter().filter_map(failed).collect())
         .counted(Arc::new(Build))
+}
+
+/// A line for a source that does not work. It does not make the process unready: no restart would mend it.
+fn failed(source: &SourceState) -> Option<String> {
+    match &source.state {
+        State::Failed { why, since } => Some(format!("source {}: failed since {since:.0}: {why}", source.name)),
+        State::Idle | State::Ready => None,
+    }
 }
 
 /// What this is.

@@ -3,7 +3,7 @@
 //! | path | answers |
 //! |---|---|
 //! | `/livez` | 200 as long as the process answers at all: nothing that a restart would not mend |
-//! | `/readyz` | 200 if every check holds, else 503; a line per check |
+//! | `/readyz` | 200 if every check holds, else 503; a line per check, and notes |
 //! | `/metrics` | the numbers, in Prometheus' text format |
 
 use std::fmt::Write as _;
@@ -25,6 +25,7 @@ pub type Finding = Result<(), String>;
 pub type Checking = Pin<Box<dyn Future<Output = Finding> + Send>>;
 
 type Check = Box<dyn Fn() -> Checking + Send + Sync>;
+type Notes = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// A check that takes longer has failed: kubelets wait a second for the whole answer.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(800);
@@ -38,6 +39,7 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Default)]
 pub struct Health {
     checks: Vec<(&'static str, Check)>,
+    notes: Vec<Notes>,
     counted: Vec<Arc<dyn Counted>>,
 }
 
@@ -46,6 +48,13 @@ impl Health {
     #[must_use]
     pub fn check(mut self, name: &'static str, check: impl Fn() -> Checking + Send + Sync + 'static) -> Self {
         self.checks.push((name, Box::new(check)));
+        self
+    }
+
+    /// Adds lines that tell what does not work although the process is ready: what a restart would not mend.
+    #[must_use]
+    pub fn notes(mut self, notes: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
+        self.notes.push(Box::new(notes));
         self
     }
 
@@ -78,6 +87,9 @@ impl Health {
                 }
             };
             writeln!(text, "{}", line.replace(['\r', '\n'], " ")).expect("a string takes everything");
+        }
+        for note in self.notes.iter().flat_map(|notes| notes()) {
+            writeln!(text, "{}", note.replace(['\r', '\n'], " ")).expect("a string takes everything");
         }
         (status, headers, text)
     }

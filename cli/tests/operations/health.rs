@@ -8,16 +8,26 @@ use crate::stage::{Running, Wish, connect};
 fn ready_is_who_can_lend() {
     let running = Running::start(Wish::default());
     assert_eq!(running.get("/livez"), (200, "ok\n".to_owned()));
-    assert_eq!(running.get("/readyz"), (200, "proxy: ok\ntoken: ok\nbroker: ok\n".to_owned()));
+    let (status, text) = running.get("/readyz");
+    assert!(status == 200 && text.starts_with("proxy: ok\ntoken: ok\nbroker: ok\n"), "{text}");
 
     std::fs::remove_file(running.path("token")).unwrap();
     let (_, text) = running.until("/readyz", |(status, _)| *status == 503);
-    assert!(text.starts_with("proxy: ok\ntoken: no pod token in ") && text.ends_with("broker: ok\n"), "{text}");
+    assert!(text.starts_with("proxy: ok\ntoken: no pod token in ") && text.contains("\nbroker: ok\n"), "{text}");
     assert_eq!(running.get("/livez").0, 200, "a restart would not mend it");
 
     std::fs::write(running.path("token"), "another.pod.token").unwrap();
     let (_, text) = running.until("/readyz", |(status, _)| *status == 200);
     assert!(!text.contains("pod.token"), "{text}");
+}
+
+#[test]
+fn a_source_that_does_not_work_is_told_and_keeps_nobody_from_being_ready() {
+    let running = Running::start(Wish::default());
+    let (status, text) = running.until("/readyz", |(_, text)| text.contains("source pods"));
+    assert_eq!(status, 200, "{text}");
+    let line = text.lines().last().unwrap_or_default();
+    assert!(line.starts_with("source pods: failed since 2") && line.contains("https://cluster.test"), "{text}");
 }
 
 #[test]
