@@ -6,11 +6,12 @@ use access::{Evidence, Refusal, RefusalCode, Retry};
 use broker::{Sources, SourcesError, Verified};
 use config::{AwsCaller, Endpoints, Source, SourceKind};
 use jiff::{SignedDuration, Timestamp};
+use lease::Lessor;
 use tokio::task::JoinSet;
 
 use super::sts::{Client, Sts};
 use super::{attributes, source};
-use crate::stage::noon;
+use crate::stage::{Stage, noon};
 
 const US: &str = "https://countersign.acme.dev";
 const HEADER: &str = "x-countersign-server-id";
@@ -203,4 +204,23 @@ async fn a_token_is_no_proof_and_a_proof_is_no_token() {
     let refusal = sources.verify(&super::token(proof), noon()).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::EvidenceMissing, "{refusal}");
     assert!(sts.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_has_counted_does_not_count_again_after_a_change_of_the_config() {
+    let mut stage = Stage::new().await;
+    let sts = Sts::start().await;
+    stage.settings.sources = vec![checkout()];
+    stage.settings.endpoints = sts.endpoints.clone();
+    let broker = stage.broker().await;
+    let proof = Arc::new(Evidence::aws_caller(Client::new(noon()).vault(HEADER, US).into()));
+    let subject = broker.recognise(proof.clone()).await.unwrap();
+    assert_eq!(subject, "arn:aws:iam::111122223333:role/Checkout");
+
+    stage.settings.sources[0].name = access::SourceName::new("renamed").unwrap();
+    let change = broker.prepare(&stage.settings).unwrap();
+    broker.commit(change, (b"", &[])).await.unwrap();
+    assert_eq!(broker.sources()[0].name.as_str(), "renamed");
+    let refusal = broker.recognise(proof).await.unwrap_err();
+    assert!(refusal.message.contains("used already"), "{refusal}");
 }
