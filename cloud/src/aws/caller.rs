@@ -1,7 +1,7 @@
 //! A signed `sts:GetCallerIdentity` as a proof of who somebody is in AWS: whoever gets it sends it to STS, and STS says.
 //!
 //! Three forms are about, and all end in one request: Vault's JSON, the presigned URL of `aws eks get-token`, and the
-//! JSON of Google's libraries. What is sent on is built here from parts that were checked; nothing of the caller's
+//! JSON that Google's token service takes. What is sent on is built here from parts that were checked; nothing of the caller's
 //! chooses another host, path or operation.
 
 mod answer;

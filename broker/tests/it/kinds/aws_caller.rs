@@ -224,3 +224,29 @@ async fn what_has_counted_does_not_count_again_after_a_change_of_the_config() {
     let refusal = broker.recognise(proof).await.unwrap_err();
     assert!(refusal.message.contains("used already"), "{refusal}");
 }
+
+/// What botocore 1.44, the AWS CLI (`eks get-token`) and google-auth 2 make with AWS's example credential at noon.
+const BOTOCORE: &str = r#"{"iam_http_request_method": "POST", "iam_request_url": "aHR0cHM6Ly9zdHMuZXUtd2VzdC0xLmFtYXpvbmF3cy5jb20v", "iam_request_body": "QWN0aW9uPUdldENhbGxlcklkZW50aXR5JlZlcnNpb249MjAxMS0wNi0xNQ==", "iam_request_headers": "eyJDb250ZW50LVR5cGUiOiBbImFwcGxpY2F0aW9uL3gtd3d3LWZvcm0tdXJsZW5jb2RlZDsgY2hhcnNldD11dGYtOCJdLCAiWC1Db3VudGVyc2lnbi1TZXJ2ZXItSUQiOiBbImh0dHBzOi8vY291bnRlcnNpZ24uYWNtZS5kZXYiXSwgIlgtQW16LURhdGUiOiBbIjIwMjYxMTIzVDEyMDAwMFoiXSwgIlgtQW16LVNlY3VyaXR5LVRva2VuIjogWyJJUW9KYjNKcFoybHVYMlZqRVhBTVBMRS8vdG9rZW4rPSJdLCAiQXV0aG9yaXphdGlvbiI6IFsiQVdTNC1ITUFDLVNIQTI1NiBDcmVkZW50aWFsPUFTSUFJT1NGT0ROTjdFWEFNUExFLzIwMjYxMTIzL2V1LXdlc3QtMS9zdHMvYXdzNF9yZXF1ZXN0LCBTaWduZWRIZWFkZXJzPWNvbnRlbnQtdHlwZTtob3N0O3gtYW16LWRhdGU7eC1hbXotc2VjdXJpdHktdG9rZW47eC1jb3VudGVyc2lnbi1zZXJ2ZXItaWQsIFNpZ25hdHVyZT02MWU2NDZlNjU0OTM4MTNlYjFiZTkwMzA4N2Q4NzFhNzFmYjcyZmIzMjMxZDk5MDc5NjMxNjRmODRhMTQ5NWVkIl0sICJDb250ZW50LUxlbmd0aCI6IFsiNDMiXX0="}"#;
+const AWS_CLI: &str = "k8s-aws-v1.aHR0cHM6Ly9zdHMuZXUtd2VzdC0xLmFtYXpvbmF3cy5jb20vP0FjdGlvbj1HZXRDYWxsZXJJZGVudGl0eSZWZXJzaW9uPTIwMTEtMDYtMTUmWC1BbXotQWxnb3JpdGhtPUFXUzQtSE1BQy1TSEEyNTYmWC1BbXotQ3JlZGVudGlhbD1BU0lBSU9TRk9ETk43RVhBTVBMRSUyRjIwMjYxMTIzJTJGZXUtd2VzdC0xJTJGc3RzJTJGYXdzNF9yZXF1ZXN0JlgtQW16LURhdGU9MjAyNjExMjNUMTIwMDAwWiZYLUFtei1FeHBpcmVzPTYwJlgtQW16LVNpZ25lZEhlYWRlcnM9aG9zdCUzQngtazhzLWF3cy1pZCZYLUFtei1TZWN1cml0eS1Ub2tlbj1JUW9KYjNKcFoybHVYMlZqRVhBTVBMRSUyRiUyRnRva2VuJTJCJTNEJlgtQW16LVNpZ25hdHVyZT03MmY0OTQyMGNmNTllZTA5ZjkzZjYyMzYyNWJhN2Y5ZTI5YzFlYzc1NmIzYzJlMTFjNjQyYTgzNzE0NzI0OWQz";
+const GOOGLE: &str = "%7B%22headers%22%3A%5B%7B%22key%22%3A%22Authorization%22%2C%22value%22%3A%22AWS4-HMAC-SHA256%20Credential%3DASIAIOSFODNN7EXAMPLE/20261123/eu-west-1/sts/aws4_request%2C%20SignedHeaders%3Dhost%3Bx-amz-date%3Bx-amz-security-token%2C%20Signature%3D8cb2c710998fb94c153fa4c467233f637fa9825de138f779d61323709fbe5bf4%22%7D%2C%7B%22key%22%3A%22host%22%2C%22value%22%3A%22sts.eu-west-1.amazonaws.com%22%7D%2C%7B%22key%22%3A%22x-amz-date%22%2C%22value%22%3A%2220261123T120000Z%22%7D%2C%7B%22key%22%3A%22x-amz-security-token%22%2C%22value%22%3A%22IQoJb3JpZ2luX2VjEXAMPLE//token%2B%3D%22%7D%2C%7B%22key%22%3A%22x-goog-cloud-target-resource%22%2C%22value%22%3A%22https%3A//countersign.acme.dev%22%7D%5D%2C%22method%22%3A%22POST%22%2C%22url%22%3A%22https%3A//sts.eu-west-1.amazonaws.com%3FAction%3DGetCallerIdentity%26Version%3D2011-06-15%22%7D";
+
+#[tokio::test]
+async fn what_real_clients_sign_is_good_and_what_they_leave_unbound_is_not() {
+    let sts = Sts::start().await;
+    let arn = "arn:aws:sts::111122223333:assumed-role/Checkout/i-0abc".to_owned();
+    let example = ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", arn);
+    sts.book.lock().unwrap().keys.insert("ASIAIOSFODNN7EXAMPLE", example);
+    show(&sources(&sts, &[checkout()]), BOTOCORE, noon()).await.expect("botocore's signature holds at STS");
+
+    // `aws eks get-token --cluster-name countersign-prod`
+    let cluster = source(caller("countersign-prod", "aws"), &[("account", "111122223333")]);
+    show(&sources(&sts, std::slice::from_ref(&cluster)), AWS_CLI, noon())
+        .await
+        .expect("the CLI's signature holds at STS");
+    let refusal = show(&sources(&sts, &[checkout()]), AWS_CLI, noon()).await.unwrap_err();
+    assert!(refusal.message.contains("SignatureDoesNotMatch"), "for another cluster: {refusal}");
+
+    // google-auth tells for whom a call is, beside the signature: whoever got it could have written that.
+    let refusal = show(&sources(&sts, &[checkout()]), GOOGLE, noon()).await.unwrap_err();
+    assert!(refusal.message.contains("bound to no server"), "{refusal}");
+}
