@@ -1,5 +1,7 @@
 //! Callers that show a `GetCallerIdentity` which they have signed: STS is asked with it, and says who they are.
 
+use std::time::Duration;
+
 use access::{Assurance, Caller, Refusal, RefusalCode};
 use cloud::aws::caller::{BadProof, CallerIdentity, NoIdentity, Principal, Proof, answer};
 use config::{AwsCaller, Endpoints, Source, SourceKind};
@@ -15,8 +17,10 @@ use crate::outbound::{self, AnswerError, Roots, in_words};
 
 /// STS takes a signature for so long, and not from further in the future (SigV4; aws-iam-authenticator has the same).
 const GOOD_FOR: SignedDuration = SignedDuration::from_mins(15);
-/// Most proofs that STS is asked about at once: whoever makes some up costs a question each.
+/// Most proofs that STS is asked about at once; others wait their turn. Whoever makes some up costs a question each.
 const AT_ONCE: usize = 32;
+/// For a turn.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// An answer has half a kilobyte.
 const MAX_ANSWER: usize = 16 * 1024;
 
@@ -77,7 +81,10 @@ impl AwsDoor {
         };
         let request = proof.request(&self.aws.server_id).map_err(|bad| self.refused(bad))?;
         let client = self.client.get(|| client(&self.roots, &self.aws), now).map_err(unavailable)?;
-        let _turn = self.asking.try_acquire().map_err(|_| unavailable(format!("{AT_ONCE} are being shown already")))?;
+        let turn = tokio::time::timeout(PATIENCE, self.asking.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(unavailable(format!("{AT_ONCE} are being shown, and others wait")));
+        };
         let mut request = Request::try_from(request).map_err(|error| unavailable(error.without_url().to_string()))?;
         outbound::redirect(&mut request, endpoints);
         let lost = |error: &AnswerError| unavailable(in_words(error));

@@ -24,9 +24,9 @@ use crate::outbound::{self, AnswerError, OutboundError, Roots, in_words};
 const CONFIRMED: SignedDuration = SignedDuration::from_secs(10);
 /// Most tokens that are remembered. One whose yes was forgotten is asked about again.
 const MOST: u64 = 10_000;
-/// Most questions at once. API servers have work to do, and made-up tokens cost a question each.
+/// Most questions at once; others wait their turn. API servers have work to do, and made-up tokens cost a question each.
 const AT_ONCE: usize = 32;
-/// For an answer. API servers give their own authenticators less.
+/// For a turn, and then for an answer. API servers give their own authenticators less.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest answer; they have a kilobyte beside the token itself.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -75,7 +75,7 @@ enum NoAnswer {
     #[error("what the API server answers is no TokenReview")]
     Unreadable(#[source] serde_json::Error),
     /// Too many are being asked about.
-    #[error("{AT_ONCE} tokens are being asked about already")]
+    #[error("{AT_ONCE} tokens are being asked about, and others wait")]
     Busy,
 }
 
@@ -169,7 +169,8 @@ impl Reviewer {
     }
 
     async fn ask(&self, token: &str, audiences: &[String]) -> Result<Status, NoAnswer> {
-        let _turn = self.asking.try_acquire().map_err(|_| NoAnswer::Busy)?;
+        let turn = tokio::time::timeout(PATIENCE, self.asking.acquire()).await;
+        let Ok(Ok(_turn)) = turn else { return Err(NoAnswer::Busy) };
         let review = json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
             "spec": { "token": token, "audiences": audiences },

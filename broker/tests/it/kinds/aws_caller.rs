@@ -225,6 +225,18 @@ async fn what_has_counted_does_not_count_again_after_a_change_of_the_config() {
     assert!(refusal.message.contains("used already"), "{refusal}");
 }
 
+#[tokio::test]
+async fn an_sts_that_hangs_is_not_waited_for_without_end() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap()).parse().unwrap();
+    let endpoints = Endpoints::new(vec![(access::Pattern::new("sts.*").unwrap(), url)]);
+    let sources = Sources::new(&[checkout()], &endpoints, noon()).unwrap();
+    let proof = Client::new(noon()).vault(HEADER, US);
+    tokio::time::pause();
+    let refusal = show(&sources, &proof, noon()).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.code.retry()), (RefusalCode::BrokerUnavailable, Retry::Later), "{refusal}");
+}
+
 /// What botocore 1.44, the AWS CLI (`eks get-token`) and google-auth 2 make with AWS's example credential at noon.
 const BOTOCORE: &str = r#"{"iam_http_request_method": "POST", "iam_request_url": "aHR0cHM6Ly9zdHMuZXUtd2VzdC0xLmFtYXpvbmF3cy5jb20v", "iam_request_body": "QWN0aW9uPUdldENhbGxlcklkZW50aXR5JlZlcnNpb249MjAxMS0wNi0xNQ==", "iam_request_headers": "eyJDb250ZW50LVR5cGUiOiBbImFwcGxpY2F0aW9uL3gtd3d3LWZvcm0tdXJsZW5jb2RlZDsgY2hhcnNldD11dGYtOCJdLCAiWC1Db3VudGVyc2lnbi1TZXJ2ZXItSUQiOiBbImh0dHBzOi8vY291bnRlcnNpZ24uYWNtZS5kZXYiXSwgIlgtQW16LURhdGUiOiBbIjIwMjYxMTIzVDEyMDAwMFoiXSwgIlgtQW16LVNlY3VyaXR5LVRva2VuIjogWyJJUW9KYjNKcFoybHVYMlZqRVhBTVBMRS8vdG9rZW4rPSJdLCAiQXV0aG9yaXphdGlvbiI6IFsiQVdTNC1ITUFDLVNIQTI1NiBDcmVkZW50aWFsPUFTSUFJT1NGT0ROTjdFWEFNUExFLzIwMjYxMTIzL2V1LXdlc3QtMS9zdHMvYXdzNF9yZXF1ZXN0LCBTaWduZWRIZWFkZXJzPWNvbnRlbnQtdHlwZTtob3N0O3gtYW16LWRhdGU7eC1hbXotc2VjdXJpdHktdG9rZW47eC1jb3VudGVyc2lnbi1zZXJ2ZXItaWQsIFNpZ25hdHVyZT02MWU2NDZlNjU0OTM4MTNlYjFiZTkwMzA4N2Q4NzFhNzFmYjcyZmIzMjMxZDk5MDc5NjMxNjRmODRhMTQ5NWVkIl0sICJDb250ZW50LUxlbmd0aCI6IFsiNDMiXX0="}"#;
 const AWS_CLI: &str = "k8s-aws-v1.aHR0cHM6Ly9zdHMuZXUtd2VzdC0xLmFtYXpvbmF3cy5jb20vP0FjdGlvbj1HZXRDYWxsZXJJZGVudGl0eSZWZXJzaW9uPTIwMTEtMDYtMTUmWC1BbXotQWxnb3JpdGhtPUFXUzQtSE1BQy1TSEEyNTYmWC1BbXotQ3JlZGVudGlhbD1BU0lBSU9TRk9ETk43RVhBTVBMRSUyRjIwMjYxMTIzJTJGZXUtd2VzdC0xJTJGc3RzJTJGYXdzNF9yZXF1ZXN0JlgtQW16LURhdGU9MjAyNjExMjNUMTIwMDAwWiZYLUFtei1FeHBpcmVzPTYwJlgtQW16LVNpZ25lZEhlYWRlcnM9aG9zdCUzQngtazhzLWF3cy1pZCZYLUFtei1TZWN1cml0eS1Ub2tlbj1JUW9KYjNKcFoybHVYMlZqRVhBTVBMRSUyRiUyRnRva2VuJTJCJTNEJlgtQW16LVNpZ25hdHVyZT03MmY0OTQyMGNmNTllZTA5ZjkzZjYyMzYyNWJhN2Y5ZTI5YzFlYzc1NmIzYzJlMTFjNjQyYTgzNzE0NzI0OWQz";

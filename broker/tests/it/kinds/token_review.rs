@@ -320,3 +320,27 @@ async fn some_pods_by_keys_and_others_by_review() {
     server.known.lock().unwrap().pods.clear();
     assert_eq!(names(noon() + SignedDuration::from_secs(10)).await, ["by-keys"], "its signature is still good");
 }
+
+#[tokio::test]
+async fn an_api_server_that_hangs_is_not_waited_for_without_end() {
+    let server = ApiServer::start().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut source = server.source();
+    if let SourceKind::Token(tokens) = &mut source.kind {
+        let api_server = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
+        tokens.keys = Keys::Review(TokenReview { api_server, ..server.review.clone() });
+    }
+    let sources = Arc::new(sources(&[source]));
+    let token = server.token();
+    // Nothing else happens here, so the clock of time-outs jumps from one to the next.
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..33 {
+        let (sources, token) = (sources.clone(), token.clone());
+        all.spawn(async move { verify(&sources, &token, noon()).await.unwrap_err() });
+    }
+    let refusals = all.join_all().await;
+    assert!(refusals.iter().all(|refusal| refusal.code == RefusalCode::BrokerUnavailable), "{refusals:?}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+}
