@@ -1,6 +1,7 @@
 //! The embedded broker: verify, resolve, decide, mint, exchange, write down, lend.
 
 mod refusals;
+mod tend;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +21,15 @@ use crate::exchange::Exchange;
 use crate::issuer::Issuer;
 use crate::outbound::{OutboundError, Roots, in_words};
 use crate::scribe::{Entry, Scribe, Unwritten};
-use crate::sources::{SourceState, Sources, SourcesError};
+use crate::sources::{Sources, SourcesError};
 use crate::store::{Organisation, Store, StoreError, new_id};
 use crate::tokens::{KeysError, Tokens};
 use refusals::{cut_off, ended, helped, unresolved, unsigned, unwritten};
 
-/// When the signing keys could not be tended, it is tried again after this.
-const TEND_AGAIN: Duration = Duration::from_secs(60);
 /// A follower hears that we are there so often.
 const ALIVE: Duration = Duration::from_secs(10);
 /// How often it is looked what was taken back: whoever took it back may be another process on the same store.
 const LOOK: Duration = Duration::from_millis(300);
-/// Sources that do not work are tried again after this, though nobody needs them now.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The broker cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -180,42 +177,6 @@ impl Broker {
     pub async fn ready(&self) -> Result<(), NotReady> {
         self.store.answers().await.map_err(NotReady::Store)?;
         if self.tokens.signs(self.clock.now()) { Ok(()) } else { Err(NotReady::NoKey) }
-    }
-
-    /// Makes, activates and destroys the signing keys whose time has come; tells when there is something to do again,
-    /// an hour later at the latest. [`Broker::open`] does it too.
-    pub async fn rotate_keys(&self) -> Result<Timestamp, KeysError> {
-        self.tokens.rotate().await
-    }
-
-    /// Rotates the signing keys whenever their time comes. It never ends: whoever spawns it drops it.
-    pub async fn tend(&self) {
-        loop {
-            let wait = match self.rotate_keys().await {
-                Ok(next) => Duration::try_from(next.duration_since(self.clock.now())).unwrap_or_default(),
-                Err(error) => {
-                    tracing::error!(error = in_words(&error), "the signing keys cannot be rotated");
-                    TEND_AGAIN
-                }
-            };
-            // Not less than a second: a clock that is set back and forth must not make this spin.
-            tokio::time::sleep(wait.max(Duration::from_secs(1))).await;
-        }
-    }
-
-    /// How it stands with every source.
-    pub fn sources(&self) -> Vec<SourceState> {
-        self.intent.load().sources.states()
-    }
-
-    /// Tries every source once, and those that do not work again and again, so that it is known before somebody needs
-    /// them. It never ends: whoever spawns it drops it.
-    pub async fn watch_sources(&self) {
-        loop {
-            let sources = self.intent.load().sources.clone();
-            sources.look(self.clock.now()).await;
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
     }
 
     /// The flow. What it lends has been written down when it comes back.
