@@ -1,7 +1,7 @@
 //! The identity broker: sources, decisions, tokens, exchange, audit.
 //!
 //! ```text
-//! store → audit → tokens, sources → exchange, issuer → broker
+//! store → audit → tokens, sources → exchange, issuer, scim → broker
 //! ```
 //!
 //! An arrow reads "is used by", and none points back. [`Broker`] is what others hold: it lends
@@ -19,6 +19,7 @@ mod tokens;
 pub mod directory;
 mod exchange;
 pub mod issuer;
+pub mod scim;
 
 mod broker;
 
