@@ -10,6 +10,7 @@ mod directory;
 mod keys;
 mod kinds;
 mod lend;
+mod scim;
 mod sources;
 mod stage;
 mod standing;
