@@ -5,7 +5,12 @@ use std::fmt;
 /// Compares text as attributes without `caseExact` do: character by character in lower case, so that what is a prefix
 /// of a text stays one. The store keeps its folded columns with this very function.
 pub fn fold(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
+    folded(text).collect()
+}
+
+/// The same without a copy.
+pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
 }
 
 /// The name of one attribute, as it was written; letter case does not matter (RFC 7643 §2.1).

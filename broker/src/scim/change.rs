@@ -42,7 +42,7 @@ impl Change<'_> {
         }
         match (self.attribute, self.sub) {
             (Some(attribute), None) => self.known(attribute, was, value),
-            (None, None) => Ok(self.unknown(was, value)),
+            (None, None) => self.unknown(was, value),
             (_, Some(sub)) => self.part(sub, was, value),
         }
     }
@@ -62,12 +62,13 @@ impl Change<'_> {
     }
 
     /// Of what nobody knows, arrays grow, objects merge, and everything else is replaced.
-    fn unknown(&self, was: Option<Value>, value: Value) -> Option<Value> {
-        match (self.verb, was, value) {
+    fn unknown(&self, was: Option<Value>, value: Value) -> Changed {
+        Ok(match (self.verb, was, value) {
             (Verb::Add, was, Value::Null) => was,
             (_, _, Value::Null) => None,
             (Verb::Add, Some(Value::Array(mut elements)), said) => {
                 let said = if let Value::Array(said) = said { said } else { vec![said] };
+                bounded(elements.len() + said.len())?;
                 for element in said {
                     if !elements.contains(&element) {
                         elements.push(element);
@@ -80,7 +81,7 @@ impl Change<'_> {
                 Some(Value::Object(parts))
             }
             (_, _, said) => Some(said),
-        }
+        })
     }
 
     /// One part of a complex attribute, or of each element.
@@ -105,6 +106,7 @@ impl Change<'_> {
     fn elements(mut self, was: Option<Value>, value: Value) -> Changed {
         let Some((written, filter)) = self.filter.take() else { return Ok(was) };
         let mut elements = elements_of(was);
+        bounded(elements.len() + 1)?;
         let value = match self.sub {
             Some(sub) => said_of(sub, value)?,
             None => self.one_element(value)?,
@@ -127,7 +129,6 @@ impl Change<'_> {
             elements.push(element);
             touched.push(true);
         }
-        bounded(&elements)?;
         Ok(filled(settled(elements, |n| touched.get(n) == Some(&true))))
     }
 
@@ -177,6 +178,9 @@ impl Change<'_> {
             return Err(Error::new(Wrong::Mutability, "a required part cannot be removed"));
         }
         let Some(was) = was else { return Ok(None) };
+        if self.filter.is_some() || self.value.is_some() {
+            bounded(was.as_array().map_or(0, Vec::len))?;
+        }
         match (was, self.filter, self.sub) {
             (Value::Array(mut elements), Some((_, filter)), None) => {
                 elements.retain(|element| !filter.admits_element(element));
@@ -236,6 +240,7 @@ fn nothing_fits() -> Error {
 /// Elements come, unless they are there; one that is there learns what is said of it.
 fn added(attribute: &'static Attribute, was: Option<Value>, said: Vec<Value>) -> Changed {
     let mut elements = elements_of(was);
+    bounded(elements.len().max(said.len()))?;
     let mut touched = vec![false; elements.len()];
     for element in said {
         match elements.iter().position(|is| stand_for_one(attribute, is, &element)) {
@@ -249,7 +254,7 @@ fn added(attribute: &'static Attribute, was: Option<Value>, said: Vec<Value>) ->
             }
         }
     }
-    bounded(&elements)?;
+    bounded(elements.len())?;
     Ok(filled(settled(elements, |n| touched.get(n) == Some(&true))))
 }
 
@@ -327,8 +332,9 @@ fn filled(mut elements: Vec<Value>) -> Option<Value> {
     (!elements.is_empty()).then_some(Value::Array(elements))
 }
 
-fn bounded(elements: &[Value]) -> Result<(), Error> {
-    if elements.len() > MAX_ELEMENTS {
+/// Elements are looked at for each that is said, so neither may be very many.
+fn bounded(elements: usize) -> Result<(), Error> {
+    if elements > MAX_ELEMENTS {
         return Err(Error::new(Wrong::InvalidValue, format!("an attribute may have {MAX_ELEMENTS} elements")));
     }
     Ok(())

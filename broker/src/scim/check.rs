@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::attribute::fold;
+use super::attribute::{fold, folded};
 use super::filter::{Is, Literal, Op};
 use super::schema::{Attribute, Case, Kind};
 use super::values::{flag, instant, is_present};
@@ -119,6 +119,9 @@ const fn is_order(op: Op) -> bool {
 
 fn text_holds(op: Op, value: &Value, wanted: &str, case: Case) -> bool {
     let Some(value) = value.as_str() else { return false };
+    if let (Op::Equal, Case::Folded) = (op, case) {
+        return folded(value).eq(wanted.chars());
+    }
     let value = match case {
         Case::Exact => Cow::Borrowed(value),
         Case::Folded => Cow::Owned(fold(value)),

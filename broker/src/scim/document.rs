@@ -226,6 +226,12 @@ mod tests {
 
         assert!(refused(json!({ "userName": "a".repeat(1_025) })).to_string().contains("1024 bytes"));
         assert!(refused(json!({ "userName": "a", "title": "x".repeat(65_537) })).to_string().contains("65536 bytes"));
+        let named = |count| (0..count).map(|n| (format!("n{n}"), json!(n))).collect::<Map<_, _>>();
+        assert!(Document::read(&USERS, json!({ "userName": "a", "urn:x:Y": named(256) })).is_ok());
+        assert!(refused(json!({ "userName": "a", "urn:x:Y": named(257) })).to_string().contains("256 attributes"));
+        let mut extensions: Map<_, _> = (0..256).map(|n| (format!("urn:x:Y{n}"), json!({ "a": 1 }))).collect();
+        extensions.insert("userName".to_owned(), json!("a"));
+        assert!(refused(Value::Object(extensions)).to_string().contains("256 attributes"));
         let many = vec![json!({ "value": "x" }); 1_001];
         assert!(refused(json!({ "userName": "a", "roles": many })).to_string().contains("1000 elements"));
 

@@ -17,6 +17,9 @@ use super::schema::{Attribute, Found, Home, Kept, Mutability, Place, ResourceTyp
 
 /// The one relation that clients write.
 const MEMBERS: &str = "members";
+/// Most attributes and extensions of a resource, and most attributes of one extension. A name is looked for among all of
+/// them, because letter case does not matter.
+const MAX_NAMES: usize = 256;
 
 /// A document in the making.
 #[derive(Debug)]
@@ -149,10 +152,7 @@ impl<'a> Draft<'a> {
         };
         match self.of.extension(&urn) {
             Some(_) => self.extension(verb, &urn, object),
-            None => {
-                self.foreign(&Home::Extension(urn), object);
-                Ok(())
-            }
+            None => self.foreign(&Home::Extension(urn), object),
         }
     }
 
@@ -162,14 +162,15 @@ impl<'a> Draft<'a> {
             match AttrPath::new(&format!("{urn}:{name}")) {
                 Some(attr) => self.write(verb, &Path::Attribute(attr), Some(value), Named::Key)?,
                 // No path could name it, but it is somebody's.
-                None => drop(self.document.at_mut(&Home::Extension(urn.to_owned())).insert(name, value)),
+                None => self.foreign(&Home::Extension(urn.to_owned()), Map::from_iter([(name, value)]))?,
             }
         }
         Ok(())
     }
 
     /// What nobody here knows is kept as it is. In a change, `null` removes.
-    fn foreign(&mut self, home: &Home, object: Map<String, Value>) {
+    fn foreign(&mut self, home: &Home, object: Map<String, Value>) -> Result<(), Error> {
+        few(object.len())?;
         let changes = matches!(self.reading, Reading::Changes(_)) && self.document.at(home).is_some();
         let parts = self.document.at_mut(home);
         for (name, value) in object {
@@ -180,6 +181,8 @@ impl<'a> Draft<'a> {
                 parts.insert(name, value);
             }
         }
+        few(parts.len())?;
+        few(self.document.parts().len())
     }
 
     fn attribute(&mut self, operation: Operation<'_>) -> Result<(), Error> {
@@ -217,7 +220,8 @@ impl<'a> Draft<'a> {
             Some(value) => parts.insert(name, value),
             None => parts.shift_remove(&name),
         };
-        Ok(())
+        few(parts.len())?;
+        few(self.document.parts().len())
     }
 
     /// `id`, `meta` and `schemas`. Okta sends the id with every change of a group's name.
@@ -327,6 +331,13 @@ fn forgotten(attribute: &Attribute, value: Option<&Value>) -> Result<(), Error> 
         Some(Value::String(_) | Value::Null) => Ok(()),
         _ => Err(Error::new(Wrong::InvalidValue, format!("`{}` must be a text", attribute.name))),
     }
+}
+
+fn few(names: usize) -> Result<(), Error> {
+    if names > MAX_NAMES {
+        return Err(Error::new(Wrong::InvalidValue, format!("there may be {MAX_NAMES} attributes and extensions")));
+    }
+    Ok(())
 }
 
 fn read_only(name: &str) -> Error {

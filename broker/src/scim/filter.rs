@@ -177,12 +177,18 @@ impl Digits {
 
 /// Why a text is no filter, or no path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("at {at}: {flaw}")]
+#[error("{}{flaw}", self.place())]
 pub struct FilterError {
-    /// Where, in bytes from the start.
+    /// Where, in bytes from the start; beside the point where an attribute is told.
     pub at: usize,
     /// What is wrong there.
     pub flaw: Flaw,
+}
+
+impl FilterError {
+    fn place(&self) -> String {
+        if matches!(self.flaw, Flaw::Comparison { .. }) { String::new() } else { format!("at {}: ", self.at) }
+    }
 }
 
 /// What may be wrong with a filter.

@@ -134,3 +134,7 @@ fn syntax(what: &str) -> Error {
 fn place(n: usize) -> String {
     format!("operation {}", n + 1)
 }
+
+#[cfg(test)]
+#[path = "patch_tests.rs"]
+mod tests;

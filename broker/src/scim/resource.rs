@@ -34,6 +34,15 @@ impl fmt::Display for Version {
     }
 }
 
+impl Version {
+    /// Whether it is among those of an `If-Match` or `If-None-Match`: `*` is every one, and weak or strong makes no
+    /// difference (RFC 7644 §3.14).
+    pub fn is_among(self, header: &str) -> bool {
+        let tag = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"') == self.0.to_string();
+        header.trim() == "*" || header.split(',').any(tag)
+    }
+}
+
 /// A resource.
 #[derive(Debug, Clone, Copy)]
 pub struct Resource<'a> {
@@ -75,5 +84,42 @@ impl Resource<'_> {
             "meta" => self.meta_json(),
             _ => Value::Array(self.document.schemas(self.of).map(Value::from).collect()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::USERS;
+    use super::*;
+
+    #[test]
+    fn a_version_is_an_etag() {
+        assert_eq!(Version(7).to_string(), "W/\"7\"");
+        for header in ["W/\"7\"", "\"7\"", "*", "W/\"6\", W/\"7\"", "7"] {
+            assert!(Version(7).is_among(header), "{header}");
+        }
+        for header in ["", "W/\"70\"", "\"07\"", "W/\"6\"", "x"] {
+            assert!(!Version(7).is_among(header), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_resource_tells_what_is_ours_to_say() {
+        let body = json!({ "userName": "ann", "urn:example:Thing": { "x": 1 } });
+        let document = Document::read(&USERS, body).unwrap().document;
+        let at = "2026-11-22T12:00:00.5Z".parse().unwrap();
+        let location = "https://broker.example/scim/v2/acme/Users/1".to_owned();
+        let meta = Meta { id: ResourceId::new("1").unwrap(), created: at, modified: at, version: Version(2), location };
+        let expected = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", "urn:example:Thing"],
+            "id": "1",
+            "userName": "ann",
+            "urn:example:Thing": { "x": 1 },
+            "meta": {
+                "resourceType": "User", "created": "2026-11-22T12:00:00.5Z", "lastModified": "2026-11-22T12:00:00.5Z",
+                "location": "https://broker.example/scim/v2/acme/Users/1", "version": "W/\"2\"",
+            },
+        });
+        assert_eq!(Value::Object(Resource { of: &USERS, meta: &meta, document: &document }.to_json()), expected);
     }
 }

@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-use super::attribute::fold;
+use super::attribute::folded;
 use super::error::{Error, Wrong};
 use super::schema::{Attribute, Case, Count, Kind, Mutability};
 
@@ -137,7 +137,7 @@ pub(super) fn is_present(value: &Value) -> bool {
 /// Whether two values of an attribute are the same to those who compare.
 pub(super) fn same(attribute: Option<&Attribute>, a: &Value, b: &Value) -> bool {
     match (attribute.map(|attribute| attribute.case), a, b) {
-        (Some(Case::Folded), Value::String(a), Value::String(b)) => fold(a) == fold(b),
+        (Some(Case::Folded), Value::String(a), Value::String(b)) => folded(a).eq(folded(b)),
         (_, a, b) => a == b,
     }
 }
