@@ -24,8 +24,11 @@ pub enum BoundTerm {
     Test(Place, Check),
     /// One element of the attribute is such.
     Element(Place, BoundElements),
-    /// About everything of a schema that nobody here knows, or that is not named further.
+    /// About everything of a schema.
     Whole(Home, Check),
+    /// About an attribute of a schema that nobody here knows, or about everything of the schema that is called so: what
+    /// stands in the resource tells.
+    Foreign(Place, Home, Check),
     /// About what resources of this kind do not have: it has no value (RFC 7644 §3.4.2.1).
     Nothing(Check),
     /// One element of what resources of this kind do not have.
@@ -76,7 +79,7 @@ fn bind_test(Test { attr, is }: Test, of: &'static ResourceType) -> Result<Bound
             let check = check(attribute)?;
             BoundTerm::Test(place, check)
         }
-        Found::Foreign { attribute, .. } => BoundTerm::Test(attribute, check(None)?),
+        Found::Foreign { attribute, whole } => BoundTerm::Foreign(attribute, Home::Extension(whole), check(None)?),
         Found::Whole(home) => BoundTerm::Whole(home, check(None)?),
         Found::Nothing => BoundTerm::Nothing(check(None)?),
     })
@@ -98,15 +101,19 @@ fn incomparable(attr: &AttrPath, why: &'static str) -> FilterError {
 impl Bound {
     /// Whether it admits a resource.
     pub fn admits(&self, resource: &Resource<'_>) -> bool {
+        let test = |place: &Place, check: &Check| check.admits(resource.values(place).iter().map(|value| &**value));
+        let whole = |home: &Home, check: &Check| {
+            let whole = resource.document.at(home).map(|parts| Value::Object(parts.clone()));
+            check.admits(whole.iter())
+        };
         self.holds(&|term| match term {
-            BoundTerm::Test(place, check) => check.admits(resource.values(place).iter().map(|value| &**value)),
+            BoundTerm::Test(place, check) => test(place, check),
             BoundTerm::Element(place, filter) => {
                 resource.values(place).iter().any(|element| filter.admits_element(element))
             }
-            BoundTerm::Whole(home, check) => {
-                let whole = resource.document.at(home).map(|parts| Value::Object(parts.clone()));
-                check.admits(whole.iter())
-            }
+            BoundTerm::Whole(home, check) => whole(home, check),
+            BoundTerm::Foreign(_, home, check) if resource.document.at(home).is_some() => whole(home, check),
+            BoundTerm::Foreign(place, _, check) => test(place, check),
             BoundTerm::Nothing(check) => check.admits([].iter()),
             BoundTerm::Never => false,
         })

@@ -138,7 +138,7 @@ fn exact(filter: &Bound) -> Option<Condition> {
         BoundTerm::Element(place, filter) => exact_element(place, filter),
         BoundTerm::Nothing(check) => Some(Expr::Leaf(Lookup::Constant(check.admits([].iter())))),
         BoundTerm::Never => Some(Expr::Leaf(Lookup::Constant(false))),
-        BoundTerm::Whole(..) => None,
+        BoundTerm::Whole(..) | BoundTerm::Foreign(..) => None,
     };
     match filter {
         Expr::Leaf(term) => column(term),
