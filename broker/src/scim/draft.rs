@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::attribute::AttrPath;
+use super::attribute::{AttrPath, Urn};
 use super::bound::{bind_elements, has_elements};
 use super::change::{Change, said_elements};
 use super::document::{Body, Document, key};
@@ -13,7 +13,7 @@ use super::filter::ElementFilter;
 use super::member::{MemberChange, ResourceId, members, named};
 use super::patch::Verb;
 use super::path::Path;
-use super::schema::{Attribute, Found, Home, Kept, Mutability, Place, ResourceType, SubPlace};
+use super::schema::{Attribute, Found, Home, Kept, Mutability, Place, ResourceType, Schema, SubPlace};
 
 /// The one relation that clients write.
 const MEMBERS: &str = "members";
@@ -97,7 +97,9 @@ impl<'a> Draft<'a> {
 
     /// What is said goes where `path` says.
     pub(super) fn write(&mut self, verb: Verb, path: &Path, value: Option<Value>, named: Named) -> Result<(), Error> {
-        match (self.settle(self.of.find_path(path), value.as_ref()), path) {
+        // Elements are an attribute's, whatever is said of them.
+        let said = value.as_ref().filter(|_| !matches!(path, Path::Elements { .. }));
+        match (self.settle(self.of.find_path(path), said), path) {
             (Meant::Nothing, _) if named == Named::Key => Ok(()),
             (Meant::Nothing, _) => {
                 Err(Error::new(Wrong::InvalidPath, format!("a {} has no attribute `{path}`", self.of.name)))
@@ -116,7 +118,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What `urn:example:Thing` means, if nobody knows it: what the resource has by that name, and else what is said.
+    /// What `urn:example:Thing` means, if nobody knows it. An object in a whole resource is everything of that schema;
+    /// in a change, what the resource has by that name tells, and else what is said.
     fn settle(&self, found: Found, value: Option<&Value>) -> Meant {
         match found {
             Found::Nothing => Meant::Nothing,
@@ -125,7 +128,8 @@ impl<'a> Draft<'a> {
             Found::Foreign { attribute, whole } => {
                 let whole = Home::Extension(whole);
                 let is_object = value.is_some_and(Value::is_object);
-                if self.document.at(&whole).is_some() || (is_object && self.document.at(&attribute.home).is_none()) {
+                let none_else = matches!(self.reading, Reading::Body) || self.document.at(&attribute.home).is_none();
+                if self.document.at(&whole).is_some() || (is_object && none_else) {
                     return Meant::Whole(whole);
                 }
                 Meant::Attribute(attribute)
@@ -151,18 +155,23 @@ impl<'a> Draft<'a> {
             _ => return Err(Error::new(Wrong::InvalidValue, format!("`{urn}` must be an object"))),
         };
         match self.of.extension(&urn) {
-            Some(_) => self.extension(verb, &urn, object),
+            Some(schema) => self.extension(verb, schema, object),
             None => self.foreign(&Home::Extension(urn), object),
         }
     }
 
     /// Every key of a known extension is an attribute of its.
-    fn extension(&mut self, verb: Verb, urn: &str, object: Map<String, Value>) -> Result<(), Error> {
+    fn extension(&mut self, verb: Verb, schema: &Schema, object: Map<String, Value>) -> Result<(), Error> {
+        let is_known = |attr: &AttrPath| schema.attributes.iter().any(|known| attr.name.is(known.name));
         for (name, value) in object {
-            match AttrPath::new(&format!("{urn}:{name}")) {
-                Some(attr) => self.write(verb, &Path::Attribute(attr), Some(value), Named::Key)?,
+            let is_meant = |attr: &AttrPath| attr.urn.is_none() && (attr.sub.is_none() || is_known(attr));
+            match AttrPath::new(&name).filter(is_meant) {
+                Some(attr) => {
+                    let path = Path::Attribute(AttrPath { urn: Urn::new(schema.urn), ..attr });
+                    self.write(verb, &path, Some(value), Named::Key)?;
+                }
                 // No path could name it, but it is somebody's.
-                None => self.foreign(&Home::Extension(urn.to_owned()), Map::from_iter([(name, value)]))?,
+                None => self.foreign(&Home::Extension(schema.urn.to_owned()), Map::from_iter([(name, value)]))?,
             }
         }
         Ok(())

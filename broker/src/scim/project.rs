@@ -207,21 +207,19 @@ fn choices(of: &'static ResourceType, names: &[String]) -> Result<Vec<Choice>, E
 /// What a name chooses: what no schema has chooses nothing, and what nobody knows may be an attribute or a schema.
 fn choice(of: &'static ResourceType, path: &Path) -> Result<Vec<Choice>, super::filter::FilterError> {
     let whole = |home| Choice { home, name: None, sub: None, filter: None };
-    let place = match of.find_path(path) {
+    let (place, as_schema) = match of.find_path(path) {
         Found::Nothing => return Ok(Vec::new()),
         Found::Whole(home) => return Ok(vec![whole(home)]),
-        Found::Attribute(place) => place,
-        Found::Foreign { attribute, whole: urn } => {
-            let as_attribute = Choice { name: Some(attribute.name), ..whole(attribute.home) };
-            return Ok(vec![as_attribute, whole(Home::Extension(urn))]);
-        }
+        Found::Attribute(place) => (place, None),
+        Found::Foreign { attribute, whole: urn } => (attribute, Some(whole(Home::Extension(urn)))),
     };
     let (filter, behind) = match path {
         Path::Elements { filter, sub, .. } => (Some(bind_elements(filter.clone(), place.attribute)?), sub.as_ref()),
         Path::Schema(_) | Path::Attribute(_) => (None, None),
     };
     let sub = place.sub.map(|sub| sub.name).or_else(|| behind.map(|name| name.as_str().to_owned()));
-    Ok(vec![Choice { home: place.home, name: Some(place.name), sub, filter }])
+    let chosen = Choice { home: place.home, name: Some(place.name), sub, filter };
+    Ok(std::iter::once(chosen).chain(as_schema).collect())
 }
 
 #[cfg(test)]

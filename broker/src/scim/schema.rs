@@ -154,19 +154,20 @@ impl ResourceType {
             let common = COMMON.iter().find(|common| attr.name.is(common.name));
             return place(Home::Core, common.or_else(|| self.schema.attribute(&attr.name)), attr);
         };
-        let whole = format!("{}:{}", urn.as_str(), attr.name.as_str());
-        if let (None, Some(found)) = (&attr.sub, self.whole(&whole)) {
+        if let Some(found) = self.whole(&attr.to_string()) {
             return found;
         }
         if urn.is(self.schema.urn) {
             return place(Home::Core, self.schema.attribute(&attr.name), attr);
         }
         let Some(extension) = self.extensions.iter().find(|extension| urn.is(extension.urn)) else {
+            // What stands behind a schema that is known is no schema: `…:User:manager.value:more`.
+            let mut known = std::iter::once(&self.schema).chain(self.extensions);
+            if known.any(|schema| is_behind(urn.as_str(), schema.urn)) {
+                return Found::Nothing;
+            }
             let attribute = unknown(Home::Extension(urn.as_str().to_owned()), attr);
-            return match attr.sub {
-                None => Found::Foreign { attribute, whole },
-                Some(_) => Found::Attribute(attribute),
-            };
+            return Found::Foreign { attribute, whole: attr.to_string() };
         };
         let home = Home::Extension(extension.urn.to_owned());
         match extension.attribute(&attr.name) {
@@ -193,6 +194,11 @@ impl ResourceType {
     pub fn required(&self) -> impl Iterator<Item = &'static Attribute> {
         self.schema.attributes.iter().filter(|attribute| attribute.required)
     }
+}
+
+fn is_behind(urn: &str, schema: &str) -> bool {
+    let begins = urn.get(..schema.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(schema));
+    begins && urn[schema.len()..].starts_with(':')
 }
 
 fn place(home: Home, attribute: Option<&'static Attribute>, attr: &AttrPath) -> Found {
@@ -249,6 +255,8 @@ mod tests {
         assert!(matches!(found("name.nick"), Found::Nothing));
         assert!(matches!(found("userName.value"), Found::Nothing));
         assert!(matches!(found("urn:example:Thing"), Found::Foreign { whole, .. } if whole == "urn:example:Thing"));
+        let behind = format!("{}:manager.value:more", enterprise::ENTERPRISE_USER.urn);
+        assert!(matches!(found(&behind), Found::Nothing));
         let added = format!("{}:badge", enterprise::ENTERPRISE_USER.urn);
         assert!(matches!(found(&added), Found::Attribute(Place { attribute: None, .. })));
     }
