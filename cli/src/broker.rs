@@ -140,7 +140,7 @@ pub(crate) async fn serve(
         }
         bound => bound.map_err(|error| {
             Failure::from_error(Exit::Network, &error)
-                .help("is another `countersign` running? `broker.listen` says the address")
+                .help("is another `countersign proxy` or `countersign broker` running? `broker.listen` says the address")
         })?,
     };
     let address = listener.address();
