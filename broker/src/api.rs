@@ -1,8 +1,8 @@
 //! The REST API, `/api/v1`: an organisation's directory, and whatever else administrators and their programs need.
 //!
 //! Every route is a row of [`routes::all`]: method, path, action, what it takes and gives, what serves it. From that one
-//! table come the router, the OpenAPI description and the list that the tests walk. A request passes [`gate`] first: who
-//! asks, and may they? What serves it gets an [`Authorised`], the only way to an organisation in here.
+//! table come the router, the OpenAPI description and the list that the tests walk. A request passes `gate` first: who
+//! asks, and may they? What serves it gets an `Authorised`, the only way to an organisation in here.
 
 mod authorised;
 mod body;

@@ -139,8 +139,9 @@ pub(crate) async fn serve(
             return Ok(None);
         }
         bound => bound.map_err(|error| {
-            Failure::from_error(Exit::Network, &error)
-                .help("is another `countersign proxy` or `countersign broker` running? `broker.listen` says the address")
+            Failure::from_error(Exit::Network, &error).help(
+                "is another `countersign proxy` or `countersign broker` running? `broker.listen` says the address",
+            )
         })?,
     };
     let address = listener.address();

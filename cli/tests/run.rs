@@ -131,7 +131,10 @@ fn a_run_stands_beside_whoever_serves_the_issuers_documents_already() {
     let mut proxy = Command::new(env!("CARGO_BIN_EXE_countersign"));
     let output = ended(proxy.arg("proxy").current_dir(folder.path()).env_clear());
     assert_eq!(output.status.code(), Some(7), "a proxy has to serve them");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("help: is another `countersign proxy` or `countersign broker` running?"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .contains("help: is another `countersign proxy` or `countersign broker` running?")
+    );
 }
 
 #[test]

@@ -147,7 +147,7 @@ mod tests {
         let path = home.path().join("state/store.db");
         let store = Store::open(&Place::File(path.clone())).await.unwrap();
         let mut writing = store.write().await.unwrap();
-        writing.execute(Sql::new("INSERT INTO signing_keys VALUES (1, 'cloud', 'a', 'b', 0, 0, NULL)")).await.unwrap();
+        writing.execute(Sql::new("INSERT INTO signing_keys (organisation, purpose, kid, sealed, created, activates) VALUES (1, 'x', 'a', 'b', 0, 0)")).await.unwrap();
         writing.commit().await.unwrap();
 
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
@@ -167,7 +167,7 @@ mod tests {
         drop(Store::open(&Place::File(path.clone())).await.unwrap());
         let store = Store::open_to_read(&Place::File(path.clone())).await.unwrap();
         assert!(store.write().await.is_err());
-        assert!((&store).rows(Sql::new("DELETE FROM events")).await.is_err());
+        assert!((&store).rows(Sql::new("DELETE FROM _sqlx_migrations")).await.is_err());
     }
 
     #[test]
@@ -206,7 +206,9 @@ mod tests {
             if let Some(limit) = limit {
                 writing.execute(Sql::new(limit)).await?;
             }
-            let insert = Sql::new("INSERT INTO signing_keys VALUES (1, 'cloud', $1, $2, 0, 0, NULL)");
+            let insert = Sql::new(
+                "INSERT INTO signing_keys (organisation, purpose, kid, sealed, created, activates) VALUES (1, 'x', $1, $2, 0, 0)",
+            );
             writing.execute(insert.bind(kid).bind(sealed)).await?;
             writing.commit().await
         }

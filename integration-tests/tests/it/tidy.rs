@@ -120,6 +120,64 @@ fn every_test_runs_and_no_production_code_has_a_door_for_tests() {
     }
 }
 
+/// The tables that have rows of several organisations, as the migrations make them.
+fn tables_of_organisations(root: &Path) -> Vec<String> {
+    let mut tables = Vec::new();
+    for entry in std::fs::read_dir(root.join("broker/migrations/sqlite")).expect("migrations") {
+        let text = std::fs::read_to_string(entry.expect("a file").path()).expect("a readable file");
+        for made in text.split("CREATE TABLE ").skip(1) {
+            let (name, columns) = made.split_once(" (").expect("columns follow the name");
+            if columns.trim_start().starts_with("organisation ") {
+                tables.push(name.to_owned());
+            }
+        }
+    }
+    tables
+}
+
+/// The texts in a source file that are statements, each with the pieces that a `\` at the end of a line joins.
+fn statements(text: &str) -> Vec<String> {
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| line.to_owned() + "\n").collect();
+    let (mut found, mut rest) = (Vec::new(), code.as_str());
+    while let Some(begin) = rest.find('"') {
+        let inside = &rest[begin + 1..];
+        let mut escaped = false;
+        let end = inside.find(|c| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        let Some(end) = end else { break };
+        let words: Vec<_> = inside[..end].split_whitespace().filter(|word| *word != "\\").collect();
+        if ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| words.first() == Some(verb)) {
+            found.push(words.join(" "));
+        }
+        rest = &inside[end + 1..];
+    }
+    found
+}
+
+#[test]
+fn every_statement_says_whose_rows_it_is_about() {
+    let root = metadata().workspace_root;
+    let tables = tables_of_organisations(&root);
+    assert!(tables.iter().any(|table| table == "users") && tables.len() > 15, "{tables:?}");
+    let mut seen = 0;
+    for (path, text) in sources(&root.join("broker/src")) {
+        for statement in statements(&text) {
+            let words: Vec<_> = statement.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            if !tables.iter().any(|table| words.contains(&table.as_str())) {
+                continue;
+            }
+            seen += 1;
+            let is_bound = statement.contains("organisation = $1") || statement.contains("(organisation,");
+            assert!(is_bound, "{}: may read or write what is another organisation's: {statement}", path.display());
+        }
+    }
+    assert!(seen > 60, "only {seen} statements were read: the walk is broken");
+}
+
 /// Every `.rs` file below `folder` with its text.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
