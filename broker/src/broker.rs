@@ -325,13 +325,14 @@ impl Lessor for Broker {
             let position = self.organisation.recalls_now().await.map_err(unheard)?;
             return Ok(Heard { position, recalled: Vec::new() });
         };
-        let end = tokio::time::Instant::now() + ALIVE;
+        let (end, mut word) = (tokio::time::Instant::now() + ALIVE, self.store.word().waiting());
         loop {
             let heard = self.organisation.recalls_after(after).await.map_err(unheard)?;
             if !heard.recalled.is_empty() || tokio::time::Instant::now() >= end {
                 return Ok(heard);
             }
-            tokio::time::sleep(LOOK).await;
+            // The word is nothing but a hint: whoever took something back may be a process that this one does not hear.
+            drop(tokio::time::timeout(LOOK, word.next()).await);
         }
     }
 

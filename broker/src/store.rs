@@ -7,6 +7,7 @@ mod postgres;
 mod row;
 mod sql;
 mod sqlite;
+mod word;
 
 use std::io;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use organisation::Organisation;
 pub(crate) use row::{Column, Row};
 pub(crate) use sql::{Sql, Value};
 pub(crate) use sqlite::directory_of;
+pub(crate) use word::Word;
 
 /// How long a caller waits for a connection. Longer than SQLite waits for another process, so that the reason told is
 /// the true one.
@@ -71,6 +73,7 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     database: Database,
+    word: Word,
 }
 
 #[derive(Debug, Clone)]
@@ -86,7 +89,7 @@ impl Store {
             Place::File(path) => Database::Sqlite(sqlite::Pools::open(path).await?),
             Place::Server(server) => Database::Postgres(postgres::Server::open(server).await?),
         };
-        Ok(Self { database })
+        Ok(Self { database, word: Word::default() })
     }
 
     /// Opens a store that is there, to read only: what `countersign audit` does beside a running sidecar.
@@ -95,7 +98,7 @@ impl Store {
             Place::File(path) => Database::Sqlite(sqlite::Pools::open_to_read(path).await?),
             Place::Server(server) => Database::Postgres(postgres::Server::open_to_read(server).await?),
         };
-        Ok(Self { database })
+        Ok(Self { database, word: Word::default() })
     }
 
     /// Begins a transaction that writes.
@@ -103,6 +106,20 @@ impl Store {
         match &self.database {
             Database::Sqlite(pools) => pools.write().await,
             Database::Postgres(server) => server.write().await,
+        }
+    }
+
+    /// Passes the word of recalls on, within this process.
+    pub(crate) const fn word(&self) -> &Word {
+        &self.word
+    }
+
+    /// Hears of the recalls of other brokers. It never ends: whoever spawns it drops it.
+    pub(crate) async fn listen(&self) {
+        match &self.database {
+            // Other processes on the same file are not heard: who follows looks often enough.
+            Database::Sqlite(_) => std::future::pending().await,
+            Database::Postgres(server) => server.listen(&self.word).await,
         }
     }
 

@@ -42,7 +42,7 @@ async fn stand(settings: &Settings, clock: Clock, printer: &Printer) -> Result<E
     let shutdown = Shutdown::new();
     let broker = Arc::new(open(settings, clock).await?);
     let address = serve(settings, &broker, (&shutdown, IssuerDuty::Always)).await?;
-    keep_keys_rotating(&broker, &shutdown);
+    tend(&broker, &shutdown);
     watch_sources(&broker, &shutdown);
     let health = telemetry::broker_health(Health::default(), broker.clone());
     let telemetry = Telemetry::open(&settings.telemetry, health).await?;
@@ -149,24 +149,26 @@ pub(crate) async fn serve(
     Ok(Some(address))
 }
 
-/// Keeps an eye on the sources until the shutdown begins.
-pub(crate) fn watch_sources(broker: &Arc<Broker>, shutdown: &Shutdown) {
-    let (broker, stopping) = (broker.clone(), shutdown.clone());
+/// Does what never ends until the shutdown begins.
+pub(crate) fn keep(shutdown: &Shutdown, work: impl Future<Output = ()> + Send + 'static) {
+    let stopping = shutdown.clone();
     shutdown.spawn(async move {
         tokio::select! {
-            () = broker.watch_sources() => {}
+            () = work => {}
             () = stopping.begun() => {}
         }
     });
 }
 
-/// Keeps the signing keys rotating until the shutdown begins.
-pub(crate) fn keep_keys_rotating(broker: &Arc<Broker>, shutdown: &Shutdown) {
-    let (broker, stopping) = (broker.clone(), shutdown.clone());
-    shutdown.spawn(async move {
-        tokio::select! {
-            () = broker.tend() => {}
-            () = stopping.begun() => {}
-        }
-    });
+/// Keeps an eye on the sources until the shutdown begins.
+pub(crate) fn watch_sources(broker: &Arc<Broker>, shutdown: &Shutdown) {
+    let broker = broker.clone();
+    keep(shutdown, async move { broker.watch_sources().await });
+}
+
+/// Keeps the signing keys rotating, and an ear on other brokers, until the shutdown begins.
+pub(crate) fn tend(broker: &Arc<Broker>, shutdown: &Shutdown) {
+    let (keys, others) = (broker.clone(), broker.clone());
+    keep(shutdown, async move { keys.tend().await });
+    keep(shutdown, async move { others.listen().await });
 }

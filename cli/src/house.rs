@@ -40,14 +40,14 @@ impl House {
         let shutdown = Shutdown::new();
         let lessor = Arc::new(served::open(settings, clock.clone()).await?);
         served::serve(settings, &lessor, (&shutdown, duty)).await?;
-        served::keep_keys_rotating(&lessor, &shutdown);
+        served::tend(&lessor, &shutdown);
         // Beside a command nobody reads `/readyz`, and what the command says on stderr is its own: there whoever needs a
         // source is told.
         if duty == IssuerDuty::Always {
             served::watch_sources(&lessor, &shutdown);
         }
         let leases = Arc::new(Leases::new(lessor.clone(), clock.clone(), shutdown.clone()));
-        keep_following(&leases, &shutdown);
+        served::keep(&shutdown, lease::follow(leases.clone(), MAX_SILENCE));
         let root = authority(&settings.proxy.ca, stand_ins(&settings.endpoints), clock.now())
             .map_err(|error| Failure::from_error(Exit::Config, &error))?;
         let (broker, kept, counts) = (lessor.clone(), leases.clone(), Arc::new(Reloads::default()));
@@ -137,17 +137,6 @@ pub(crate) async fn issuer(settings: &Settings, clock: Clock, printer: &Printer)
 
 fn parsed(document: &str) -> Result<serde_json::Value, Failure> {
     serde_json::from_str(document).map_err(|error| Failure::from_error(Exit::Other, &error))
-}
-
-/// Lets the leases hear what is taken back, until the shutdown begins.
-fn keep_following(leases: &Arc<Leases<Broker>>, shutdown: &Shutdown) {
-    let (leases, stopping) = (leases.clone(), shutdown.clone());
-    shutdown.spawn(async move {
-        tokio::select! {
-            () = lease::follow(leases, MAX_SILENCE) => {}
-            () = stopping.begun() => {}
-        }
-    });
 }
 
 fn cannot_start(error: &proxy::BindError) -> Failure {

@@ -50,6 +50,11 @@ impl Change {
         self.pen.tell(what)
     }
 
+    /// Lets who follows know, as [`Writing::say`] does.
+    pub(crate) async fn say(&mut self) -> Result<(), sqlx::Error> {
+        self.writing.say().await
+    }
+
     /// Writes the events and makes all of it so.
     pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.pen.put(&mut self.writing).await?;

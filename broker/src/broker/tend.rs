@@ -1,4 +1,4 @@
-//! What the broker does by itself: it rotates its signing keys, and keeps an eye on its sources.
+//! What the broker does by itself: it rotates its signing keys, listens to other brokers, and keeps an eye on its sources.
 
 use std::time::Duration;
 
@@ -34,6 +34,12 @@ impl Broker {
             // Not less than a second: a clock that is set back and forth must not make this spin.
             tokio::time::sleep(wait.max(Duration::from_secs(1))).await;
         }
+    }
+
+    /// Hears of what other brokers take back, so that who follows this one hears of it at once. It never ends: whoever
+    /// spawns it drops it.
+    pub async fn listen(&self) {
+        self.store.listen().await;
     }
 
     /// How it stands with every source.

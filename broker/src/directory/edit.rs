@@ -31,20 +31,33 @@ pub struct Edit {
     organisation: Organisation,
     change: Change,
     by: By,
+    has_recalled: bool,
 }
 
 impl Edit {
     /// Begins, and waits for whoever edits the same organisation.
     pub async fn begin(organisation: &Organisation, by: By, at: Timestamp) -> Result<Self, DirectoryError> {
         let change = Change::begin(organisation, at).await?;
-        Ok(Self { organisation: organisation.clone(), change, by })
+        Ok(Self { organisation: organisation.clone(), change, by, has_recalled: false })
     }
 
     /// Makes it so. What was read from the directory before is old from now on.
     pub async fn commit(mut self) -> Result<(), DirectoryError> {
         let changed = self.sql("UPDATE heads SET directory = directory + 1 WHERE organisation = $1");
         self.execute(changed).await?;
-        Ok(self.change.commit().await?)
+        if self.has_recalled {
+            self.change.say().await?;
+        }
+        self.change.commit().await?;
+        if self.has_recalled {
+            self.organisation.reader().word().pass();
+        }
+        Ok(())
+    }
+
+    /// Something is taken back by it.
+    pub(super) const fn has_recalled(&mut self) {
+        self.has_recalled = true;
     }
 
     /// When it happens.

@@ -28,6 +28,7 @@ impl Edit {
         let insert = self.sql("INSERT INTO recalls (organisation, seq, at, what) VALUES ($1, $2, $3, $4)");
         let insert = insert.bind(seq).bind(self.at()).bind(what);
         self.execute(insert).await?;
+        self.has_recalled();
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use sqlx::{Error, Executor, PgConnection, Postgres, Sqlite, SqliteConnection, Tr
 
 use super::row::Row;
 use super::sql::Sql;
+use super::word::CHANNEL;
 use super::{Database, Store};
 
 /// Whatever rows can be asked for: the [`Store`], and a transaction that writes.
@@ -41,6 +42,15 @@ impl Writing {
         match self {
             Self::Sqlite(writing) => sql.query().execute(&mut **writing).await.map(|done| done.rows_affected()),
             Self::Postgres(writing) => sql.query().execute(&mut **writing).await.map(|done| done.rows_affected()),
+        }
+    }
+
+    /// Lets other brokers know of a recall, once all of it is so. PostgreSQL lets one transaction commit at a time that says
+    /// something: this is for recalls, not for what is lent.
+    pub(crate) async fn say(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => self.rows(Sql::new("SELECT pg_notify($1, '')").bind(CHANNEL)).await.map(drop),
         }
     }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use config::Postgres;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Executor, PgPool, Row};
 
 use super::connection::Writing;
+use super::word::{CHANNEL, Word};
 use super::{ACQUIRE, StoreError};
 
 /// A statement that takes longer is broken off: nothing that we ask takes a second.
@@ -18,6 +19,9 @@ const LONGEST_IDLE_IN_TRANSACTION: &str = "10s";
 const IDLE: Duration = Duration::from_secs(5 * 60);
 /// A connection is made anew after this, so that a failover or a change of the password reaches all of them.
 const OLDEST: Duration = Duration::from_secs(30 * 60);
+
+/// After a connection that was lost, and before the next one that is only for listening.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// The server. Clones share its connections.
 #[derive(Debug, Clone)]
@@ -62,6 +66,28 @@ impl Server {
     /// Connections to read with.
     pub(super) const fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Hears what other brokers say on the channel. A connection that breaks is made again; what was said meanwhile is
+    /// found by whoever looks then.
+    pub(super) async fn listen(&self, word: &Word) {
+        loop {
+            if let Err(error) = self.hear(word).await {
+                tracing::warn!(%error, "recalls of other brokers are heard later than they could be");
+            }
+            word.pass();
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
+
+    async fn hear(&self, word: &Word) -> Result<(), sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen(CHANNEL).await?;
+        loop {
+            // Nothing: the connection was lost, and something may have been said.
+            listener.try_recv().await?;
+            word.pass();
+        }
     }
 
     /// A server may answer before what it acknowledged is on disk. That is its operator's to decide, and to know.

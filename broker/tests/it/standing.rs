@@ -93,6 +93,8 @@ async fn sidecar_refuses_within_a_second_whom_another_broker_cut_off(#[values(On
     let workload = checkout(&stage, &broker).await;
     let leases = Arc::new(Leases::new(broker.clone(), stage.clock(), Shutdown::new()));
     let following = tokio::spawn(lease::follow(leases.clone(), Duration::from_secs(60)));
+    let ear = broker.clone();
+    let listening = tokio::spawn(async move { ear.listen().await });
     let ask = ask(&stage.token());
     let Ask { evidence, target, call, from, request } = &ask;
     let need = Need { evidence, target, call, from: *from, request: *request };
@@ -111,6 +113,7 @@ async fn sidecar_refuses_within_a_second_whom_another_broker_cut_off(#[values(On
     assert_eq!(refusal.code, RefusalCode::Deactivated);
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     following.abort();
+    listening.abort();
 }
 
 #[rstest]
